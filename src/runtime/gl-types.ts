@@ -49,6 +49,7 @@ export interface GlConstants {
   readonly NO_ERROR: number;
   readonly OUT_OF_MEMORY: number;
 
+  readonly VIEWPORT: number;
   readonly MAX_TEXTURE_SIZE: number;
   readonly MAX_ARRAY_TEXTURE_LAYERS: number;
   readonly MAX_DRAW_BUFFERS: number;
@@ -71,6 +72,8 @@ export interface GlConstants {
   readonly CLAMP_TO_EDGE: number;
   readonly UNPACK_ALIGNMENT: number;
   readonly PACK_ALIGNMENT: number;
+  readonly UNPACK_FLIP_Y_WEBGL: number;
+  readonly UNPACK_PREMULTIPLY_ALPHA_WEBGL: number;
 
   readonly RGBA: number;
   readonly RGBA_INTEGER: number;
@@ -93,6 +96,8 @@ export interface GlConstants {
   readonly SCISSOR_TEST: number;
   readonly BLEND: number;
   readonly DEPTH_TEST: number;
+  readonly STENCIL_TEST: number;
+  readonly RASTERIZER_DISCARD: number;
   readonly CULL_FACE: number;
   readonly DITHER: number;
 
