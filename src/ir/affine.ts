@@ -190,7 +190,8 @@ export type Condition =
   | { readonly kind: "atLeastZero"; readonly index: Index; readonly key: string }
   | { readonly kind: "below"; readonly index: Index; readonly bound: number; readonly key: string }
   | { readonly kind: "divisible"; readonly index: Index; readonly by: number; readonly key: string }
-  | { readonly kind: "always" | "never"; readonly key: string };
+  | { readonly kind: "always"; readonly key: string }
+  | { readonly kind: "never"; readonly key: string };
 
 const always: Condition = { kind: "always", key: "always" };
 const never: Condition = { kind: "never", key: "never" };
@@ -263,7 +264,7 @@ export function visitAtoms(i: Index, visit: (atom: Atom) => void): void {
 }
 
 export function conditionIndex(c: Condition): Index | null {
-  return c.kind === "always" || c.kind === "never" ? null : c.index;
+  return "index" in c ? c.index : null;
 }
 
 /** The value of an index where every axis has a value. */
