@@ -96,10 +96,16 @@ export interface MapDefinition extends Named {
   readonly samples: readonly Samples[];
   /** Operand dtypes tests probe; default f32 for every operand. */
   readonly probes?: readonly (readonly DType[])[];
+  /** Attributes tests probe, each with all dtypes; default none. */
+  readonly probeAttrs?: readonly Attrs[];
   /** Relative tolerance on a device where it must be looser than 2e-5, with its reason in the doc. */
   readonly tolerance?: number;
   /** Law 1: a cast, a mask, a sign: recomputing costs less than a fetch. */
   readonly trivial?: boolean;
+  /** A value of one operand that makes the result the other one: x * 1, x + 0, x / 1. */
+  readonly neutral?: { readonly right?: number; readonly left?: number };
+  /** Whether the result is operand 0 itself: detach, a cast to the same dtype. */
+  readonly passes?: (operand: DType, attrs: Attrs) => boolean;
   /** Canonical operand order may be changed by the interner: `op(a, b) = op(b, a)` bit for bit. */
   readonly commutative?: boolean;
 }
@@ -144,10 +150,10 @@ export interface ReduceDefinition extends Named {
    */
   readonly form: "fold" | "index";
   /** fold: the new accumulator. index: nonzero where x is better than the best so far. */
-  readonly combine: (acc: number, x: number) => number;
+  readonly combine: (acc: number, x: number, operand: DType) => number;
   readonly glsl: (acc: string, x: string, t: GlslType) => string;
   readonly needs?: readonly GlslFunction[];
-  readonly js: (acc: string, x: string) => string;
+  readonly js: (acc: string, x: string, operand: DType) => string;
   readonly vjp: ((g: Node, y: Node, x: Node, attrs: Attrs) => Node | null) | null;
   readonly samples: Samples;
   readonly probes?: readonly DType[];
