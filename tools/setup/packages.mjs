@@ -35,7 +35,7 @@ export function installPackages(root) {
 }
 
 /** Runs npm with the given additions to the environment, its output kept and, where asked, logged. */
-export function runNpm(root, args, env = {}, log = undefined) {
+export function runNpm(root, args, env = {}, log) {
   // Under `npm start` this is the npm that was called; by hand it is the one on PATH.
   const script = process.env.npm_execpath?.endsWith("npm-cli.js") ? process.env.npm_execpath : undefined;
   const [program, first] = script ? [process.execPath, [script]] : ["npm", []];

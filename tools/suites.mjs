@@ -1,0 +1,24 @@
+/**
+ * The test suites by name: what vitest runs for each. `npm test` runs those marked; the others are slower.
+ */
+export const suites = {
+  unit: {
+    inNpmTest: true,
+    filters: [],
+    options: ["--exclude", "test/browser/**"],
+    env: {},
+  },
+  browser: {
+    inNpmTest: true,
+    filters: ["test/browser/"],
+    options: [],
+    env: {},
+  },
+  // The same files as in `unit`, which read this number and run a small part of the graphs without it.
+  graphs: {
+    inNpmTest: false,
+    filters: ["test/graphs/"],
+    options: ["--testTimeout", "2400000"],
+    env: { TEXGRAD_GRAPHS: "2000" },
+  },
+};
