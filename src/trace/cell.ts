@@ -1,0 +1,126 @@
+/**
+ * Cells: values that change between submits (parameters, optimizer state, running statistics), and their versions.
+ *
+ * A cell's published versions are numbered; the current and the one before it have storage, older ones have none. An
+ * assignment is pending until a submit has run, then published. Expressions hold (cell, version) leaves, so a version's
+ * successor never changes what was traced before it.
+ */
+import type { DeviceBuffer } from "../ir/device.ts";
+import type { DType, HostArray } from "../ir/dtype.ts";
+import { DisposedError, StaleTensorError } from "../ir/errors.ts";
+import type { Node } from "../ir/node.ts";
+import { cell as cellLeaf } from "../ir/ops/leaf.ts";
+import type { Shape } from "../ir/shape.ts";
+import type { CellIdentity, CellSource } from "../ir/source.ts";
+import { callerLine } from "./lines.ts";
+
+let nextId = 1;
+
+/** Storage of one version: on the device, on the host, still an expression (the first version only), or lost. */
+export type Content = DeviceBuffer | HostArray | null;
+
+export const isHost = (c: Content): c is HostArray => ArrayBuffer.isView(c);
+
+export class Cell implements CellIdentity {
+  readonly id = nextId++;
+  label: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  /** The published version. */
+  version = 0;
+  /** What the first version is computed from, until it has been. */
+  initial: Node | null;
+  current: Content;
+  previous: Content = null;
+  /** A third buffer, where a plan reads the previous version while the next one is written. */
+  spare: DeviceBuffer | null = null;
+  /** The layout every version has; null until a plan has written the cell. */
+  layout: string | null = null;
+  /** The next version, once assigned. */
+  pending: Node | null = null;
+  /** Line that assigned the current version, where lines are captured. */
+  line = "";
+  pendingLine = "";
+  /** Whether gradients ever flowed here: then a frozen use is cut by `detach`. */
+  differentiable = false;
+  disposed = false;
+  #leaf: Node | null = null;
+
+  constructor(label: string, dtype: DType, shape: Shape, initial: Node | HostArray) {
+    this.label = label === "" ? `cell ${this.id}` : label;
+    this.dtype = dtype;
+    this.shape = shape;
+    const onHost = ArrayBuffer.isView(initial);
+    this.current = onHost ? initial : null;
+    this.initial = onHost ? null : initial;
+  }
+
+  /** The leaf of the published version. */
+  get leaf(): Node {
+    const source: CellSource = { kind: "cell", cell: this, version: this.version };
+    return (this.#leaf ??= cellLeaf(source));
+  }
+
+  /** What the handle means now: the assigned expression, else the published version. */
+  get expression(): Node {
+    this.checkAlive();
+    return this.pending ?? this.leaf;
+  }
+
+  assign(value: Node): void {
+    this.checkAlive();
+    this.pending = value;
+    this.pendingLine = callerLine();
+  }
+
+  /** Makes the assigned value, now stored in `content`, the current version. Gives the storage that is free again. */
+  publish(content: DeviceBuffer | HostArray): DeviceBuffer | null {
+    const oldest = this.previous;
+    this.previous = this.current;
+    this.current = content;
+    this.version += 1;
+    this.initial = null;
+    this.pending = null;
+    this.line = this.pendingLine;
+    this.#leaf = null;
+    if (oldest === null || isHost(oldest) || oldest === content) return null;
+    if (this.spare === null) {
+      this.spare = oldest;
+      return null;
+    }
+    return oldest;
+  }
+
+  /** Storage of a version; throws StaleTensorError where it has none any more. */
+  at(version: number): Content {
+    this.checkAlive();
+    if (version === this.version) return this.current;
+    if (version === this.version - 1 && this.previous !== null) return this.previous;
+    throw new StaleTensorError(this.staleMessage(version));
+  }
+
+  readable(version: number): boolean {
+    return !this.disposed && (version === this.version || (version === this.version - 1 && this.previous !== null));
+  }
+
+  staleMessage(version: number): string {
+    const by = this.line === "" ? "" : `, last at ${this.line}`;
+    return (
+      `the value was computed from version ${version} of ${this.label}, which is at version ${this.version}${by}; ` +
+      `only the current version and the one before it are kept. Read the value before the second step after it ` +
+      `(await t.item()), or keep it with clone()`
+    );
+  }
+
+  checkAlive(): void {
+    if (this.disposed) throw new DisposedError(`${this.label} was disposed`);
+  }
+
+  /** Frees all storage. */
+  dispose(): void {
+    for (const c of [this.current, this.previous, this.spare]) if (c !== null && !isHost(c)) c.release();
+    this.current = this.previous = this.spare = null;
+    this.pending = null;
+    this.disposed = true;
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Which line of the user's program did something. Capturing a stack costs microseconds, so it is off until a debug
+ * level asks for it.
+ */
+let capturing = false;
+
+export function captureLines(on: boolean): void {
+  capturing = on;
+}
+
+/** "file:line:column" of the first frame outside the library, or "" where lines are not captured. */
+export function callerLine(): string {
+  if (!capturing) return "";
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 40;
+  const stack = new Error().stack ?? "";
+  Error.stackTraceLimit = limit;
+  for (const frame of stack.split("\n").slice(1)) {
+    const place = /\(?((?:file:\/\/|https?:\/\/|[A-Za-z]:\\|\/)[^)]*:\d+:\d+)\)?$/.exec(frame.trim());
+    if (place !== null && !isOurs(place[1]!)) return place[1]!;
+  }
+  return "";
+}
+
+/** Frames of this library: the folder above this file's, whether sources or a build. */
+const home = new URL("..", import.meta.url).href;
+const isOurs = (place: string): boolean => {
+  const url = place.startsWith("/") ? `file://${place}` : place;
+  return url.startsWith(home) && !url.includes(".test.");
+};

@@ -1,0 +1,73 @@
+/**
+ * What a tensor that is not a cell stands for: an expression, and where its value can be found once it was computed.
+ */
+import type { DeviceBuffer } from "../ir/device.ts";
+import type { DType, HostArray } from "../ir/dtype.ts";
+import { StaleTensorError } from "../ir/errors.ts";
+import type { Node } from "../ir/node.ts";
+import { carried } from "../ir/ops/leaf.ts";
+import type { Shape } from "../ir/shape.ts";
+import type { Run } from "./plan.ts";
+
+export class Value {
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly requiresGrad: boolean;
+  /** The expression as traced; null once what it reads is gone or the host has the value. */
+  node: Node | null;
+  /** Row-major values, once they were read or where the host gave them. Never written again. */
+  host: HostArray | null = null;
+  /** Storage of its own (clone, stateDict). */
+  own: DeviceBuffer | null = null;
+  /** Whether `own` is wanted and not there yet. */
+  snapshot = false;
+  /** The submit that computed it, and its number in that walk. */
+  run: Run | null = null;
+  number = -1;
+  /** Whether the expression reads a value of an earlier submit. */
+  carries = false;
+  /** Whether another traced expression uses it. */
+  used = false;
+  /** Line that traced it, where lines are captured. */
+  line = "";
+  /** Why `node` is gone, if it is and `host` is not there. */
+  lost = "";
+  #leaf: Node | null = null;
+  #constant: Node | null = null;
+
+  constructor(node: Node, requiresGrad: boolean) {
+    this.node = node;
+    this.dtype = node.dtype;
+    this.shape = node.shape;
+    this.requiresGrad = requiresGrad;
+  }
+
+  /**
+   * The leaf that stands for this value in later traces, so that their graphs do not grow with history. Two of them:
+   * gradients go on from `leaf` into the expression it was computed by, and stop at `constant`.
+   */
+  get leaf(): Node {
+    return (this.#leaf ??= carried({ kind: "carried", value: this }, this.dtype, this.shape));
+  }
+  get constant(): Node {
+    if (!this.requiresGrad) return this.leaf;
+    return (this.#constant ??= carried({ kind: "carried", value: this }, this.dtype, this.shape));
+  }
+
+  /** Whether `leaf` is the one through which gradients go on. */
+  isTracked(leaf: Node): boolean {
+    return this.requiresGrad && leaf === this.#leaf;
+  }
+
+  /** The expression, or StaleTensorError. */
+  expression(): Node {
+    if (this.node === null) throw new StaleTensorError(this.lost);
+    return this.node;
+  }
+
+  /** Drops the expression, and with it everything only it kept alive. */
+  forget(why: string): void {
+    this.node = null;
+    if (this.lost === "") this.lost = why;
+  }
+}
