@@ -16,6 +16,7 @@ interface DestroyExtension {
 }
 type CreateGl = (width: number, height: number, options: { createWebGL2Context: true }) => WebGL2 | null;
 type Loaded = { readonly createGl: CreateGl; readonly folder: string };
+type Context = Extract<ContextResult, { ok: true }>;
 type Failure = Extract<ContextResult, { ok: false }>;
 
 const packages = "xvfb libgl1 libgl1-mesa-dri libx11-6 libxext6";
@@ -30,42 +31,48 @@ export function createHeadlessContext(): ContextResult {
   if (establishedRoute !== undefined) {
     return connect(loaded, establishedRoute) ?? failed("the driver gave no further context", "destroy unused contexts");
   }
+  const tried: string[] = [];
   for (const route of needsDisplay ? [onDisplay, onOwnDisplay, onVulkan] : [onDesktop]) {
     const result = route(loaded);
-    if (result !== undefined) {
+    if (typeof result === "string") tried.push(result);
+    else {
       establishedRoute = result.how;
       return result;
     }
   }
-  return explain();
+  return failed(tried.join("; "), needsDisplay ? install : "npx texgrad doctor");
 }
 
 const needsDisplay = process.platform !== "win32" && process.platform !== "darwin";
 
-type Route = (loaded: Loaded) => Extract<ContextResult, { ok: true }> | undefined;
+/** A context, or what stood in the way. */
+type Route = (loaded: Loaded) => Context | string;
 
-const onDesktop: Route = (loaded) => connect(loaded, process.platform);
+const onDesktop: Route = (loaded) => connect(loaded, process.platform) ?? "the graphics driver gave no WebGL2 context";
 
 const onDisplay: Route = (loaded) => {
   const display = process.env["DISPLAY"];
-  return display ? connect(loaded, `display ${display}`) : undefined;
+  if (!display) return "there is no display";
+  return connect(loaded, `display ${display}`) ?? `the driver gave no WebGL2 context on display ${display}`;
 };
 
 const onOwnDisplay: Route = (loaded) => {
   const display = startOwnDisplay();
-  if (display === undefined) return undefined;
+  if (display === "not installed") return "Xvfb is not installed";
+  if (display === "did not start") return "Xvfb did not start";
   const result = withEnv("DISPLAY", display.name, () => connect(loaded, `own Xvfb ${display.name}`));
   if (result === undefined) display.stop();
-  return result;
+  return result ?? "the driver gave no WebGL2 context on an Xvfb of our own";
 };
 
 /** ANGLE looks for Vulkan's loader only beside its own library; set-up puts a link there, a library must not. */
-const onVulkan: Route = (loaded) =>
-  existsSync(join(loaded.folder, "build/Release/libvulkan.so.1"))
-    ? withEnv("ANGLE_DEFAULT_PLATFORM", "vulkan", () => connect(loaded, "Vulkan, no display"))
-    : undefined;
+const onVulkan: Route = (loaded) => {
+  if (!existsSync(join(loaded.folder, "build/Release/libvulkan.so.1"))) return "Vulkan is not linked to gl";
+  const result = withEnv("ANGLE_DEFAULT_PLATFORM", "vulkan", () => connect(loaded, "Vulkan, no display"));
+  return result ?? "Vulkan gave no WebGL2 context";
+};
 
-function connect({ createGl }: Loaded, how: string): Extract<ContextResult, { ok: true }> | undefined {
+function connect({ createGl }: Loaded, how: string): Context | undefined {
   const gl = createGl(1, 1, { createWebGL2Context: true });
   if (gl === null) return undefined;
   gl.getExtension("EXT_color_buffer_float");
@@ -116,16 +123,6 @@ const notBuilt = failed(
   "gl is installed but was not built (its install script did not run or failed)",
   "CXXFLAGS=-O0 npm rebuild gl (needs g++, make and python3; npm 12 first wants: npm install-scripts approve gl)",
 );
-
-function explain(): ContextResult {
-  if (!needsDisplay) return failed("the graphics driver gave no WebGL2 context", "npx texgrad doctor");
-  const display = process.env["DISPLAY"];
-  const xvfb = startOwnDisplay();
-  xvfb?.stop();
-  if (xvfb !== undefined) return failed("the graphics driver gave no WebGL2 context on an Xvfb of our own", install);
-  if (display) return failed(`display ${display} gave no WebGL2 context, and there is no Xvfb`, install);
-  return failed("there is no display and no Xvfb", install);
-}
 
 function failed(reason: string, fix: string): Failure {
   return { ok: false, reason, fix };

@@ -20,8 +20,8 @@ export interface OwnDisplay {
 const script =
   'command -v Xvfb >/dev/null || exit 127; Xvfb -displayfd 3 -terminate -nolisten tcp -screen 0 16x16x24 3>&1 >/dev/null 2>&1 </dev/null & echo "pid $!"';
 
-/** Starts Xvfb and waits until it accepts clients. Undefined when it is not installed or will not start. */
-export function startOwnDisplay(): OwnDisplay | undefined {
+/** Starts Xvfb and waits until it accepts clients. */
+export function startOwnDisplay(): OwnDisplay | "not installed" | "did not start" {
   // Two servers that start at once may pick the same number; the loser exits without writing one.
   for (let attempt = 0; attempt < 3; attempt++) {
     const { stdout, status } = spawnSync("/bin/sh", ["-c", script], {
@@ -30,7 +30,7 @@ export function startOwnDisplay(): OwnDisplay | undefined {
       timeout: 20_000,
       stdio: ["ignore", "pipe", "ignore"],
     } as SpawnSyncDetached);
-    if (status === 127) return undefined;
+    if (status === 127) return "not installed";
     const pid = Number(/^pid (\d+)$/m.exec(stdout)?.[1]);
     const display = /^(\d+)$/m.exec(stdout)?.[1];
     const stop = (): void => {
@@ -43,7 +43,7 @@ export function startOwnDisplay(): OwnDisplay | undefined {
     if (display !== undefined) return { name: `:${display}`, stop };
     if (pid > 0) stop();
   }
-  return undefined;
+  return "did not start";
 }
 
 /** Node's spawnSync honours `detached` (a session of its own, so that Ctrl-C does not reach Xvfb); the types omit it. */
