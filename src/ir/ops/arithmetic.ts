@@ -40,6 +40,7 @@ export const add: BinaryOp = binary({
   samples: [span, span],
   probes: pairs,
   commutative: true,
+  neutral: { left: 0, right: 0 },
 });
 
 export const sub: BinaryOp = binary({
@@ -52,6 +53,7 @@ export const sub: BinaryOp = binary({
   vjp: (g) => [g, neg(g)],
   samples: [span, span],
   probes: pairs,
+  neutral: { right: 0 },
 });
 
 export const mul: BinaryOp = binary({
@@ -66,6 +68,7 @@ export const mul: BinaryOp = binary({
   samples: [span, span],
   probes: pairs,
   commutative: true,
+  neutral: { left: 1, right: 1 },
 });
 
 export const div: BinaryOp = binary({
@@ -81,6 +84,7 @@ export const div: BinaryOp = binary({
   vjp: (g, y, [a, b]) => (isInt(a!.dtype) ? [null, null] : [div(g, b!), neg(mul(div(g, b!), y))]),
   samples: [span, offZero],
   probes: pairs,
+  neutral: { right: 1 },
 });
 
 export const neg: UnaryOp = unary({

@@ -193,6 +193,7 @@ const castDefinition: MapDefinition = {
   samples: [{ values: [-3, -1.5, 0, 0.5, 1, 2, 70000] }],
   probes: anyDtype.map((t) => [t]),
   probeAttrs: dtypes.map((t) => ({ to: t })),
+  passes: (t, attrs) => t === to(attrs),
   trivial: true,
 };
 
@@ -216,4 +217,5 @@ export const detach: UnaryOp = unary({
   samples: [{ from: -2, to: 2 }],
   probes: anyDtype.map((t) => [t]),
   trivial: true,
+  passes: () => true,
 });

@@ -222,4 +222,5 @@ export const pow: BinaryOp = binary({
     { from: 0.2, to: 3 },
     { from: -3, to: 3 },
   ],
+  neutral: { right: 1 },
 });
