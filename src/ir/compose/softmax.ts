@@ -1,0 +1,81 @@
+/**
+ * Softmax and its relatives, all from the pair (m, l) of an axis: m the largest element, without a gradient, and
+ * l = sum exp(x - m). No single logsumexp number is ever made of them before the end, so that the passes see the same
+ * two statistics in every member of the family, forward and backward.
+ *
+ * m is never below the lowest finite number: an axis of only -inf would otherwise read -inf - -inf.
+ */
+import { DtypeError, ShapeError } from "../errors.ts";
+import type { Node } from "../node.ts";
+import { add, div, maximum, sub } from "../ops/arithmetic.ts";
+import { sum } from "../ops/broadcast.ts";
+import { detach } from "../ops/compare.ts";
+import { isInt } from "../ops/define.ts";
+import { amax } from "../ops/reduce.ts";
+import { exp, log } from "../ops/transcendental.ts";
+import { reshape } from "../ops/view.ts";
+import { sameShape, show } from "../shape.ts";
+import { reduced, type Reduction } from "./loss.ts";
+import { keeping, pick } from "./reduction.ts";
+
+/** The lowest finite f32, -(2 - 2^-23) 2^127. */
+export const LOWEST = -3.4028234663852886e38;
+
+interface Statistics {
+  /** The largest element, axis kept. */
+  readonly m: Node;
+  /** x - m. */
+  readonly shifted: Node;
+  /** exp(x - m). */
+  readonly e: Node;
+  /** sum e, axis kept. */
+  readonly l: Node;
+}
+
+function statistics(op: string, x: Node, axes: readonly number[]): Statistics {
+  if (x.dtype !== "f32") throw new DtypeError(`${op}: got ${x.dtype}, takes f32; x.cast("f32") would fit`);
+  const m = detach(maximum(keeping(amax, x, axes), LOWEST));
+  const shifted = sub(x, m);
+  const e = exp(shifted);
+  return { m, shifted, e, l: keeping(sum, e, axes) };
+}
+
+export function softmax(x: Node, axis: number): Node {
+  const { e, l } = statistics("softmax", x, [axis]);
+  return div(e, l);
+}
+
+export function logSoftmax(x: Node, axis: number): Node {
+  const { shifted, l } = statistics("logSoftmax", x, [axis]);
+  return sub(shifted, log(l));
+}
+
+/** log sum exp along sorted axes, which disappear; -inf where all elements are. */
+export function logsumexp(x: Node, axes: readonly number[]): Node {
+  const { m, l } = statistics("logsumexp", x, axes);
+  return reshape(
+    add(m, log(l)),
+    x.shape.filter((_, i) => !axes.includes(i)),
+  );
+}
+
+/**
+ * x: [n, classes, ..] logits, y: [n, ..] class indices (i32 or u32) -> -log softmax(x)[y], averaged, summed or each.
+ * The class is picked by comparing positions, so that neither direction gathers; an index that names no class picks 0.
+ */
+export function crossEntropy(x: Node, y: Node, reduction: Reduction = "mean"): Node {
+  if (x.shape.length < 2) throw new ShapeError(`crossEntropy: logits are ${show(x.shape)}, must be [n, classes, ..]`);
+  const want = x.shape.filter((_, i) => i !== 1);
+  if (!isInt(y.dtype) || !sameShape(y.shape, want)) {
+    throw new (isInt(y.dtype) ? ShapeError : DtypeError)(
+      `crossEntropy: logits ${show(x.shape)} want class indices ${show(want)} of i32, got ${show(y.shape)} of ${y.dtype}` +
+        (sameShape(y.shape, x.shape)
+          ? "; y.argmax(1) would fit one-hot rows"
+          : isInt(y.dtype)
+            ? ""
+            : '; y.cast("i32") gives indices'),
+    );
+  }
+  const { shifted, l } = statistics("crossEntropy", x, [1]);
+  return reduced(sub(reshape(log(l), want), pick(shifted, 1, y)), reduction);
+}
