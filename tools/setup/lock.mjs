@@ -1,50 +1,55 @@
 /**
- * One set-up at a time: a file with the holder's process id. Not here: what is done under the lock.
+ * One set-up at a time: a folder, which only one process can make, with a file in it named after that process.
+ *
+ * A holder that died is passed over. Removing *its* file is what takes the lock from it, so that of several waiters one
+ * succeeds and none can take the lock from a holder that lives. Not here: what is done under the lock.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Runs `body` when no other process holds the lock; a holder that died is passed over. */
-export async function withLock(path, say, body) {
-  for (let waits = 0; !take(path); waits++) {
-    const holder = readHolder(path);
-    if (holder !== undefined && !isAlive(holder)) {
-      // Renaming is atomic, so of several waiters only one gets the dead holder's file.
-      try {
-        const stale = `${path}.${process.pid}`;
-        renameSync(path, stale);
-        rmSync(stale);
-      } catch {
-        // Another waiter was faster.
-      }
-      continue;
-    }
-    if (waits === 5) say(`waiting for another set-up (process ${holder ?? "unknown"})`);
+/** Runs `body` when no other living process holds the lock. */
+export async function withLock(folder, say, body) {
+  for (let waits = 0; !take(folder); waits++) {
+    if (waits === 5) say(`waiting for another set-up (process ${holderOf(folder) ?? "unknown"})`);
     await sleep(200);
   }
+  const own = join(folder, String(process.pid));
   try {
+    writeFileSync(own, "");
     return await body();
   } finally {
-    rmSync(path, { force: true });
+    attempt(() => unlinkSync(own));
+    attempt(() => rmdirSync(folder));
   }
 }
 
-function take(path) {
-  try {
-    writeFileSync(path, String(process.pid), { flag: "wx" });
-    return true;
-  } catch (error) {
-    if (error.code === "EEXIST") return false;
-    throw error;
-  }
+function take(folder) {
+  if (attempt(() => mkdirSync(folder))) return true;
+  const holder = holderOf(folder);
+  if (holder !== undefined) return !isAlive(Number(holder)) && attempt(() => unlinkSync(join(folder, holder)));
+  // Empty for an instant while it is taken or left; for longer only where a process died in that instant.
+  attempt(() => Date.now() - statSync(folder).mtimeMs > 10_000 && rmdirSync(folder));
+  return false;
 }
 
-/** Undefined while the holder is between making the file and writing its number. */
-function readHolder(path) {
+/** The name of the file in the folder, or undefined. */
+function holderOf(folder) {
   try {
-    return Number(readFileSync(path, "utf8")) || undefined;
+    return readdirSync(folder)[0];
   } catch {
     return undefined;
+  }
+}
+
+/** Whether it went through. Each of these calls fails exactly when another process was faster. */
+function attempt(call) {
+  try {
+    call();
+    return true;
+  } catch (error) {
+    if (["EEXIST", "ENOENT", "ENOTEMPTY"].includes(error.code)) return false;
+    throw error;
   }
 }
 
