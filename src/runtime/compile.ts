@@ -1,0 +1,37 @@
+/**
+ * From a submission's graph to programs: passes, then one shader for each kernel. Nothing here touches GL.
+ */
+import { expandMacros } from "../autodiff/expand.ts";
+import { generate } from "../codegen/glsl/generate.ts";
+import type { ShaderProgram } from "../codegen/glsl/program.ts";
+import type { CompileRequest } from "../ir/device.ts";
+import { cutReasons, type Kernel } from "../ir/kernel.ts";
+import type { DeviceProfile, KernelPlan } from "../ir/plan.ts";
+import { buildPlan } from "../passes/index.ts";
+
+/** A compiled plan as the dump shows it. */
+export interface PlanInfo {
+  readonly request: CompileRequest;
+  readonly plan: KernelPlan;
+  /** One for each kernel; empty on the cpu device. */
+  readonly programs: readonly ShaderProgram[];
+}
+
+/** `record`: keep what each pass made of the graph. */
+export function compileWebgl(request: CompileRequest, profile: DeviceProfile, record: boolean): PlanInfo {
+  const plan = buildPlan(request, profile, expandMacros, { record });
+  return { request, plan, programs: plan.kernels.map((kernel) => generate(kernel, profile)) };
+}
+
+/** A few lines that tell which kernel this is, for errors. */
+export function describeKernel(kernel: Kernel): string {
+  const axes = (all: readonly { readonly name: string; readonly extent: number }[]): string =>
+    all.map((a) => `${a.name}:${a.extent}`).join(" ") || "-";
+  return [
+    `  rows ${axes(kernel.rows)} cols ${axes(kernel.cols)} layout ${kernel.layout.text}`,
+    ...kernel.loads.map((l) => `  reads ${l.buffer}: ${l.dtype} ${l.layout.text}`),
+    ...kernel.phases.map((p) => `  over ${axes(p.axes)}: ${p.accumulators.map((a) => a.label).join("; ")}`),
+    ...kernel.stores.map((s) => `  writes ${s.buffer}: ${s.label}`),
+    `  because ${cutReasons[kernel.reason]}`,
+  ].join("\n");
+}

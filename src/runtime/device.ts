@@ -1,0 +1,227 @@
+/**
+ * The WebGL2 device: puts textures, programs and plans together behind the port of ir/device.ts.
+ *
+ * A lost context is noticed by its event and at every read; from then on everything throws DeviceError, because GL
+ * itself would go on silently with zeros. Not here: how a context is come by (select.ts, platform).
+ */
+import type { CompileRequest, Device, DeviceBuffer, DeviceMemory, Executable } from "../ir/device.ts";
+import type { DType, HostArray } from "../ir/dtype.ts";
+import { DeviceError, InvariantError } from "../ir/errors.ts";
+import { layoutByText, type Layout } from "../ir/layout.ts";
+import type { DeviceProfile, KernelPlan } from "../ir/plan.ts";
+import { numel, type Shape } from "../ir/shape.ts";
+import type { ShaderProgram } from "../codegen/glsl/program.ts";
+import { GlBuffer, type BufferHome } from "./buffer.ts";
+import { probeCapabilities, type Capabilities } from "./capabilities.ts";
+import { compileWebgl, describeKernel, type PlanInfo } from "./compile.ts";
+import { newCounters, type Counters } from "./counters.ts";
+import { GlExecutable, type ExecutableContext } from "./executable.ts";
+import { Framebuffers } from "./framebuffers.ts";
+import type { WebGL2 } from "./gl-types.ts";
+import { checkFits } from "./limits.ts";
+import { Programs } from "./programs.ts";
+import { Readback } from "./readback.ts";
+import { GlState } from "./state.ts";
+import { formatOf, TexturePool, type Texture, type TextureFormat, type TextureLimits } from "./textures.ts";
+import { Transfer } from "./transfer.ts";
+import { webglProfile, type ProfileOptions } from "./webgl-profile.ts";
+
+export interface WebglOptions extends ProfileOptions {
+  /** Bytes all textures may take. Default 1 GiB: contexts do not say what they have. */
+  readonly budget?: number;
+  /** Whether reading may wait (Node). Default false. */
+  readonly readsSynchronously?: boolean;
+  /** Already known, or pretended by tests; default: probed. */
+  readonly capabilities?: Capabilities;
+  /** Fills textures and their padding with NaN (integers: large numbers) before use, so that tests see who reads it. */
+  readonly poison?: boolean;
+}
+
+const GIB = 2 ** 30;
+
+export interface WebglDevice extends Device {
+  readonly gl: WebGL2;
+  readonly capabilities: Capabilities;
+  readonly profile: DeviceProfile;
+  readonly counters: Counters;
+  /** Set by the dump: told of every plan compiled. While it is set, plans keep a record of their passes. */
+  onPlan: ((info: PlanInfo) => void) | null;
+  compile(request: CompileRequest): Executable;
+  /** An executable of a plan made elsewhere. */
+  load(plan: KernelPlan, programs: readonly ShaderProgram[]): Executable;
+  /** Must be called after someone else has used the context. */
+  forgetState(): void;
+  /** Frees all textures and programs; the context stays the caller's. */
+  dispose(): void;
+}
+
+export function createWebglDevice(gl: WebGL2, options: WebglOptions = {}): WebglDevice {
+  return new GlDevice(gl, options);
+}
+
+class GlDevice implements WebglDevice {
+  readonly name = "webgl";
+  readonly readsSynchronously: boolean;
+  readonly gl: WebGL2;
+  readonly capabilities: Capabilities;
+  readonly profile: DeviceProfile;
+  readonly counters = newCounters();
+  onPlan: ((info: PlanInfo) => void) | null = null;
+  readonly #limits: TextureLimits;
+  readonly #state: GlState;
+  readonly #programs: Programs;
+  readonly #pool: TexturePool;
+  readonly #transfer: Transfer;
+  readonly #context: ExecutableContext;
+  readonly #placeholders = new Map<TextureFormat, Texture>();
+  #lost: string | null = null;
+
+  constructor(gl: WebGL2, options: WebglOptions) {
+    this.gl = gl;
+    this.readsSynchronously = options.readsSynchronously ?? false;
+    this.capabilities = options.capabilities ?? probeCapabilities(gl);
+    requireFloats(this.capabilities);
+    this.profile = webglProfile(this.capabilities, options);
+    this.#limits = {
+      maxTextureSize: this.profile.maxTextureSize,
+      maxArrayLayers: this.capabilities.maxArrayLayers,
+      budget: options.budget ?? GIB,
+    };
+    const { counters } = this;
+    const state = (this.#state = new GlState(gl));
+    const framebuffers = new Framebuffers(gl, state);
+    const programs = (this.#programs = new Programs(gl, state, counters));
+    const pool = (this.#pool = new TexturePool(gl, state, this.#limits));
+    const transfer = new Transfer(gl, state, framebuffers, counters, this.capabilities.intUpload);
+    this.#transfer = transfer;
+    pool.onDestroy = (texture) => framebuffers.drop(texture);
+    const padding = options.poison === true ? POISON : ZERO;
+    if (padding === POISON) pool.onAcquire = (texture) => transfer.fill(texture, POISON[texture.bucket.format]);
+    const checkAlive = (): void => this.#checkAlive();
+    this.#context = {
+      gl,
+      state,
+      framebuffers,
+      programs,
+      pool,
+      transfer,
+      counters,
+      checkAlive,
+      home: this.#home(checkAlive),
+      maxDrawBuffers: this.profile.maxDrawBuffers,
+      padding,
+      placeholder: (format) => this.#placeholder(format),
+    };
+    this.#watchForLoss();
+  }
+
+  compile(request: CompileRequest): Executable {
+    this.#checkAlive();
+    const info = compileWebgl(request, this.profile, this.onPlan !== null);
+    this.onPlan?.(info);
+    return this.load(info.plan, info.programs);
+  }
+
+  load(plan: KernelPlan, programs: readonly ShaderProgram[]): Executable {
+    this.counters.plans++;
+    return new GlExecutable(this.#context, plan, programs, describeKernel);
+  }
+
+  upload(array: HostArray, dtype: DType, shape: Shape, layout: string): DeviceBuffer {
+    this.#checkAlive();
+    const known = layoutByText(layout);
+    if (known === undefined) throw new InvariantError(`upload of ${dtype}[${shape.join(",")}]: no layout "${layout}"`);
+    if (numel(shape) === 0) return new GlBuffer(this.#context.home, dtype, known, null);
+    const bucket = this.#pool.bucket(formatOf[dtype], known.width, known.height, known.R);
+    const texture = this.#pool.acquire(bucket);
+    this.#transfer.upload(texture, known, dtype, array, this.#context.padding[bucket.format]);
+    return new GlBuffer(this.#context.home, dtype, known, texture);
+  }
+
+  checkFits(op: string, dtype: DType, shape: Shape): void {
+    checkFits(op, dtype, shape, this.#limits);
+  }
+
+  memory(): DeviceMemory {
+    return { bytes: this.#pool.bytes, buffers: this.#pool.inUse, budget: this.#limits.budget };
+  }
+
+  forgetState(): void {
+    this.#state.forget();
+  }
+
+  dispose(): void {
+    for (const owner of this.#pool.idle) owner.giveBack();
+    for (const texture of this.#placeholders.values()) this.#pool.release(texture);
+    this.#placeholders.clear();
+    this.#pool.trim(0);
+    this.#programs.dispose();
+    this.#state.dispose();
+    this.#lost = "the device was disposed of";
+  }
+
+  #home(checkAlive: () => void): BufferHome {
+    const { pixelPackBuffer, fence } = this.capabilities;
+    const transfer = this.#transfer;
+    const readSync = (texture: Texture, layout: Layout, dtype: DType): HostArray => {
+      checkAlive();
+      const values = transfer.read(texture, layout, dtype);
+      // A context lost meanwhile has left zeros.
+      this.#noticeLoss();
+      checkAlive();
+      return values;
+    };
+    const release = (texture: Texture): void => this.#pool.release(texture);
+    if (this.readsSynchronously || !pixelPackBuffer || !fence) {
+      return { readSync, release, read: async (texture, layout, dtype) => readSync(texture, layout, dtype) };
+    }
+    const readback = new Readback(this.gl, transfer, this.counters, () => {
+      this.#noticeLoss();
+      checkAlive();
+    });
+    const read: BufferHome["read"] = (texture, layout, dtype) => {
+      checkAlive();
+      return readback.read(texture, layout, dtype);
+    };
+    return { readSync, release, read };
+  }
+
+  #placeholder(format: TextureFormat): Texture {
+    let texture = this.#placeholders.get(format);
+    if (texture === undefined) {
+      texture = this.#pool.acquire(this.#pool.bucket(format, 1, 1, 1));
+      this.#placeholders.set(format, texture);
+    }
+    return texture;
+  }
+
+  #watchForLoss(): void {
+    // Contexts without a canvas (headless-gl) are never lost.
+    const { canvas } = this.gl as { readonly canvas?: Partial<Pick<EventTarget, "addEventListener">> };
+    canvas?.addEventListener?.("webglcontextlost", () => (this.#lost ??= LOST));
+  }
+
+  #noticeLoss(): void {
+    if (this.gl.isContextLost()) this.#lost ??= LOST;
+  }
+
+  #checkAlive(): void {
+    if (this.#lost !== null) throw new DeviceError(this.#lost);
+  }
+}
+
+const LOST =
+  "the WebGL context was lost (the GPU was reset, the driver was updated, or the page had too many contexts); " +
+  "what it held is gone: make a new device and load a saved state";
+
+type Fill = Readonly<Record<TextureFormat, number>>;
+const ZERO: Fill = { f32: 0, i32: 0, u32: 0 };
+const POISON: Fill = { f32: NaN, i32: -0x5eadbeef, u32: 0x5eadbeef };
+
+function requireFloats({ floatRender, intTextures, renderer }: Capabilities): void {
+  const missing = !floatRender ? "32-bit float" : !intTextures ? "32-bit integer" : null;
+  if (missing === null) return;
+  throw new DeviceError(
+    `webgl: this context (${renderer}) cannot draw to ${missing} textures and read them back; use another browser or driver`,
+  );
+}

@@ -1,0 +1,304 @@
+/**
+ * A plan on GL: its draws, the textures it owns, and how a run binds what comes from outside.
+ *
+ * Owned are the textures of intermediates (see memory-plan.ts) and of leaves given as host arrays; they are made in
+ * the first run and kept, so a replay makes no texture. Everything that can fail is done before the first draw:
+ * compiling, checking what was given, making outputs. Under memory pressure an idle plan gives its textures back and
+ * makes them again in its next run; until then it has kept nothing.
+ *
+ * Not here: how one kernel is drawn (draw.ts), what the plan is (passes).
+ */
+import type { DeviceBuffer, Executable, PlanStats, RunArguments } from "../ir/device.ts";
+import type { HostArray } from "../ir/dtype.ts";
+import { DisposedError, InvariantError } from "../ir/errors.ts";
+import type { Kernel } from "../ir/kernel.ts";
+import { layoutBytes } from "../ir/layout.ts";
+import type { Node } from "../ir/node.ts";
+import type { KernelPlan, PlanBuffer } from "../ir/plan.ts";
+import { numel } from "../ir/shape.ts";
+import type { ShaderProgram } from "../codegen/glsl/program.ts";
+import { GlBuffer, type BufferHome, type BufferOwner } from "./buffer.ts";
+import { copyDraws } from "./copy.ts";
+import type { Counters } from "./counters.ts";
+import { Draw, type DrawContext } from "./draw.ts";
+import { planMemory, type MemoryPlan } from "./memory-plan.ts";
+import { formatOf, type Bucket, type Idle, type Texture, type TextureFormat, type TexturePool } from "./textures.ts";
+import type { Transfer } from "./transfer.ts";
+
+/** What an executable needs of its device. */
+export interface ExecutableContext extends DrawContext {
+  readonly pool: TexturePool;
+  readonly transfer: Transfer;
+  readonly counters: Counters;
+  readonly home: BufferHome;
+  readonly maxDrawBuffers: number;
+  /** What padding of uploads is filled with. */
+  readonly padding: Readonly<Record<TextureFormat, number>>;
+  /** A texture of one texel, for a sampler of something that has no elements. */
+  placeholder(format: TextureFormat): Texture;
+  /** Throws DeviceError if the context is lost. */
+  checkAlive(): void;
+}
+
+export class GlExecutable implements Executable, Idle, BufferOwner {
+  readonly leafLayouts: readonly string[];
+  readonly stats: PlanStats;
+  lastUsed = 0;
+  readonly #context: ExecutableContext;
+  readonly #plan: KernelPlan;
+  readonly #memory: MemoryPlan;
+  readonly #draws: readonly Draw[];
+  /** Texture of each buffer of the plan in this run; null where there is none. */
+  readonly #textures: (Texture | null)[];
+  /** Textures of the memory plan's slots; empty until the first run. */
+  readonly #owned: Texture[] = [];
+  /** Of each leaf slot: the host array its texture holds, and that texture. */
+  readonly #sent: ({ array: HostArray; texture: Texture } | null)[];
+  /** Textures replaced in this run, still read by it. */
+  readonly #retired: Texture[] = [];
+  readonly #kept = new Map<Node, GlBuffer>();
+  readonly #keptBySlot = new Map<number, GlBuffer[]>();
+  /** Plans whose kept values this run reads. */
+  readonly #pinned: BufferOwner[] = [];
+  #pins = 0;
+  #disposed = false;
+
+  constructor(context: ExecutableContext, plan: KernelPlan, programs: readonly ShaderProgram[], print: KernelPrinter) {
+    this.#context = context;
+    this.#plan = plan;
+    this.leafLayouts = plan.leaves.map((b) => (b < 0 ? "" : plan.buffers[b]!.layout.text));
+    this.#memory = planMemory(plan, (b) => (isEmpty(plan.buffers[b]!) ? null : storageKey(plan.buffers[b]!)));
+    this.#textures = plan.buffers.map((b) => (isEmpty(b) ? context.placeholder(formatOf[b.dtype]) : null));
+    this.#sent = plan.leaves.map(() => null);
+    const draws: Draw[] = [];
+    try {
+      plan.kernels.forEach((kernel, i) => {
+        if (kernel.stores.every((s) => isEmpty(plan.buffers[s.buffer]!))) return;
+        const spec = { program: programs[i]!, numbers: kernel.numbers, describe: () => print(kernel) };
+        const loads = kernel.loads.map((l) => l.buffer);
+        draws.push(new Draw(context, { ...spec, loads, stores: kernel.stores.map((s) => s.buffer) }));
+      });
+      for (const { from, to } of this.#copies()) draws.push(...copyDraws(context, plan.buffers[from]!, from, to));
+    } catch (error) {
+      for (const draw of draws) draw.release();
+      throw error;
+    }
+    this.#draws = draws;
+    this.stats = {
+      draws: draws.length,
+      programs: new Set(draws.map((d) => d.program)).size,
+      bytes: this.#memory.slots.reduce((n, s) => n + layoutBytes(plan.buffers[s.buffer]!.layout), 0),
+    };
+  }
+
+  run(args: RunArguments): readonly DeviceBuffer[] {
+    const { pool, counters, programs } = this.#context;
+    if (this.#disposed) throw new DisposedError("a plan was run after it was disposed of");
+    this.#context.checkAlive();
+    const outputs: GlBuffer[] = [];
+    const made: GlBuffer[] = [];
+    this.#begin(args);
+    try {
+      for (const draw of this.#draws) programs.link(draw.program);
+      this.#bindLeaves(args);
+      this.#bindSlots();
+      this.#bindOutputs(args, outputs, made);
+      for (const draw of this.#draws) draw.run(this.#textures, args.uniforms);
+      counters.draws += this.#draws.length;
+    } catch (error) {
+      for (const buffer of made) buffer.release();
+      throw error;
+    } finally {
+      this.#end(pool);
+    }
+    return outputs;
+  }
+
+  /** Until `end`, neither this plan nor one whose kept values are read gives its textures back. */
+  #begin({ leaves }: RunArguments): void {
+    this.lastUsed = ++clock;
+    this.#context.pool.idle.add(this);
+    this.pin(1);
+    for (const given of leaves) {
+      if (!isBuffer(given) || !(given instanceof GlBuffer) || given.owner === null) continue;
+      given.owner.pin(1);
+      this.#pinned.push(given.owner);
+    }
+  }
+
+  #end(pool: TexturePool): void {
+    for (const texture of this.#retired) pool.release(texture);
+    this.#retired.length = 0;
+    for (const owner of this.#pinned) owner.pin(-1);
+    this.#pinned.length = 0;
+    this.pin(-1);
+  }
+
+  pin(count: 1 | -1): void {
+    this.#pins += count;
+  }
+
+  kept(): ReadonlyMap<Node, DeviceBuffer> {
+    return this.#owned.length > 0 ? this.#kept : nothing;
+  }
+
+  /** Called under memory pressure. What was kept is computed again by whoever asks for it. */
+  giveBack(): boolean {
+    if (this.#pins > 0 || this.#owned.length + this.#sent.filter(Boolean).length === 0) return false;
+    for (const texture of this.#owned.splice(0)) this.#context.pool.release(texture);
+    this.#sent.forEach((sent, i) => {
+      if (sent !== null) this.#context.pool.release(sent.texture);
+      this.#sent[i] = null;
+    });
+    for (const buffer of this.#kept.values()) buffer.move(null);
+    return true;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.giveBack();
+    this.#context.pool.idle.delete(this);
+    for (const draw of this.#draws) draw.release();
+  }
+
+  /** Roots that no kernel writes into their own output: leaves asked for, and further roots of one buffer. */
+  *#copies(): Iterable<{ readonly from: number; readonly to: number }> {
+    const { leaves, roots, buffers } = this.#plan;
+    for (let i = 0; i < roots.length; i++) {
+      const from = roots[i]!;
+      if (isEmpty(buffers[from]!)) continue;
+      if (leaves.includes(from) || roots.indexOf(from) < i) yield { from, to: this.#copyTarget(i) };
+    }
+  }
+
+  /** Copies write past the plan's buffers: one place for each root. */
+  #copyTarget(root: number): number {
+    return this.#plan.buffers.length + root;
+  }
+
+  #bindLeaves({ leaves }: RunArguments): void {
+    for (let i = 0; i < leaves.length; i++) {
+      const number = this.#plan.leaves[i]!;
+      if (number < 0) continue;
+      const buffer = this.#plan.buffers[number]!;
+      if (isEmpty(buffer)) continue;
+      const given = leaves[i]!;
+      this.#textures[number] = isBuffer(given) ? this.#given(given, buffer) : this.#upload(i, given, buffer);
+    }
+  }
+
+  #given(given: DeviceBuffer, wanted: PlanBuffer): Texture {
+    if (!(given instanceof GlBuffer)) throw new InvariantError("a buffer of another device was bound to a GL plan");
+    if (given.layout !== wanted.layout.text || given.dtype !== wanted.dtype) {
+      throw new InvariantError(
+        `a buffer of ${given.dtype} ${given.layout} was bound where the plan has ${wanted.dtype} ${wanted.layout.text}`,
+      );
+    }
+    const texture = given.texture!;
+    // Its own value of the last run: this run draws to another texture, and the old one lives until it ends.
+    if (given.owner === this) this.#retire(texture);
+    return texture;
+  }
+
+  #retire(texture: Texture): void {
+    const slot = this.#owned.indexOf(texture);
+    if (slot < 0) return;
+    this.#retired.push(texture);
+    this.#own(slot, this.#context.pool.acquire(texture.bucket));
+  }
+
+  #upload(leaf: number, array: HostArray, buffer: PlanBuffer): Texture {
+    const { pool, transfer, padding } = this.#context;
+    const sent = this.#sent[leaf];
+    if (sent?.array === array) return sent.texture;
+    const texture = sent?.texture ?? pool.acquire(bucketOf(pool, buffer));
+    // Not marked as sent before it is.
+    this.#sent[leaf] = { array: nothingSent, texture };
+    transfer.upload(texture, buffer.layout, buffer.dtype, array, padding[texture.bucket.format]);
+    this.#sent[leaf] = { array, texture };
+    return texture;
+  }
+
+  #bindSlots(): void {
+    const { pool } = this.#context;
+    const { slots, slotOf } = this.#memory;
+    if (this.#owned.length < slots.length) {
+      while (this.#owned.length < slots.length) {
+        this.#owned.push(pool.acquire(bucketOf(pool, this.#plan.buffers[slots[this.#owned.length]!.buffer]!)));
+      }
+      slotOf.forEach((slot, buffer) => {
+        if (slot >= 0) this.#textures[buffer] = this.#owned[slot]!;
+      });
+      this.#keep();
+    }
+  }
+
+  #own(slot: number, texture: Texture): void {
+    this.#owned[slot] = texture;
+    this.#memory.slotOf.forEach((s, buffer) => {
+      if (s === slot) this.#textures[buffer] = texture;
+    });
+    for (const buffer of this.#keptBySlot.get(slot) ?? []) buffer.move(texture);
+  }
+
+  /** Names the values that live until the next run. */
+  #keep(): void {
+    for (const [node, number] of this.#plan.kept) {
+      const slot = this.#memory.slotOf[number]!;
+      if (slot < 0) continue;
+      const known = this.#kept.get(node);
+      if (known !== undefined) {
+        known.move(this.#owned[slot]!);
+        continue;
+      }
+      const { dtype, layout } = this.#plan.buffers[number]!;
+      const buffer = new GlBuffer(this.#context.home, dtype, layout, this.#owned[slot]!, this);
+      this.#kept.set(node, buffer);
+      this.#keptBySlot.set(slot, [...(this.#keptBySlot.get(slot) ?? []), buffer]);
+    }
+  }
+
+  #bindOutputs({ outputs }: RunArguments, out: GlBuffer[], made: GlBuffer[]): void {
+    const { leaves, roots, buffers } = this.#plan;
+    for (let i = 0; i < roots.length; i++) {
+      const number = roots[i]!;
+      const buffer = buffers[number]!;
+      const given = outputs[i] ?? null;
+      const output = given === null ? this.#newOutput(buffer, made) : this.#checkOutput(given, buffer);
+      out.push(output);
+      if (isEmpty(buffer)) continue;
+      const isCopy = leaves.includes(number) || roots.indexOf(number) < i;
+      this.#textures[isCopy ? this.#copyTarget(i) : number] = output.texture;
+    }
+  }
+
+  #newOutput(buffer: PlanBuffer, made: GlBuffer[]): GlBuffer {
+    const { pool, home } = this.#context;
+    const texture = isEmpty(buffer) ? null : pool.acquire(bucketOf(pool, buffer));
+    const output = new GlBuffer(home, buffer.dtype, buffer.layout, texture);
+    made.push(output);
+    return output;
+  }
+
+  #checkOutput(given: DeviceBuffer, wanted: PlanBuffer): GlBuffer {
+    if (given instanceof GlBuffer && given.layout === wanted.layout.text && given.dtype === wanted.dtype) return given;
+    throw new InvariantError(
+      `an output of ${given.dtype} ${given.layout} was given where the plan writes ${wanted.dtype} ${wanted.layout.text}`,
+    );
+  }
+}
+
+export type KernelPrinter = (kernel: Kernel) => string;
+
+/** Counts runs of all plans, to tell which has been idle longest. */
+let clock = 0;
+
+const nothing: ReadonlyMap<Node, DeviceBuffer> = new Map();
+const nothingSent = new Float32Array(0);
+
+const isEmpty = (b: PlanBuffer): boolean => numel(b.layout.shape) === 0;
+const isBuffer = (given: DeviceBuffer | HostArray): given is DeviceBuffer => "release" in given;
+const storageKey = ({ dtype, layout: l }: PlanBuffer): string => `${formatOf[dtype]} ${l.width}x${l.height}x${l.R}`;
+const bucketOf = (pool: TexturePool, { dtype, layout: l }: PlanBuffer): Bucket =>
+  pool.bucket(formatOf[dtype], l.width, l.height, l.R);

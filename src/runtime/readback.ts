@@ -1,0 +1,169 @@
+/**
+ * Reads that do not stop the thread: texels go to a pixel pack buffer at once, a fence tells when they have arrived.
+ *
+ * All reads asked for in one turn of the event loop share a fence, and fences are tested in the order they were made.
+ * The copy is queued when the read is asked for, so a buffer may be released or overwritten right after. Where the
+ * context has no such buffers (headless-gl), transfer.ts reads and waits.
+ */
+import { hostArray, type DType, type HostArray } from "../ir/dtype.ts";
+import { DeviceError } from "../ir/errors.ts";
+import type { Layout } from "../ir/layout.ts";
+import { numel } from "../ir/shape.ts";
+import type { Counters } from "./counters.ts";
+import type { GlBuffer, GlSync, WebGL2 } from "./gl-types.ts";
+import { texelCount, unpack } from "./packing.ts";
+import { formatOf, type Texture } from "./textures.ts";
+import { texelsOver, type Transfer } from "./transfer.ts";
+
+interface PendingRead {
+  readonly pack: GlBuffer;
+  readonly bytes: number;
+  readonly layout: Layout;
+  readonly dtype: DType;
+  readonly resolve: (array: HostArray) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A fence is asked for again after each task at first, then after this many milliseconds. */
+const POLL_MS = 1;
+const EAGER_POLLS = 20;
+
+export class Readback {
+  readonly #gl: WebGL2;
+  readonly #transfer: Transfer;
+  readonly #counters: Counters;
+  /** Throws DeviceError if the context is lost. */
+  readonly #checkAlive: () => void;
+  /** Pack buffers not in use, by size. */
+  readonly #free = new Map<number, GlBuffer[]>();
+  /** Reads of this turn, not yet fenced. */
+  #turn: PendingRead[] = [];
+  readonly #fenced: { readonly sync: GlSync; readonly reads: readonly PendingRead[] }[] = [];
+  #polling = false;
+
+  constructor(gl: WebGL2, transfer: Transfer, counters: Counters, checkAlive: () => void) {
+    this.#gl = gl;
+    this.#transfer = transfer;
+    this.#counters = counters;
+    this.#checkAlive = checkAlive;
+  }
+
+  read(texture: Texture, layout: Layout, dtype: DType): Promise<HostArray> {
+    const gl = this.#gl;
+    const bytes = texelCount(layout) * 4;
+    const pack = this.#packBuffer(bytes);
+    for (let layer = 0; layer < layout.R; layer++) {
+      this.#transfer.readLayer(texture, layer, (layer * bytes) / layout.R);
+    }
+    // Left bound, it would turn every plain readPixels into an error.
+    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
+    this.#counters.readbacks++;
+    this.#counters.bytesRead += bytes;
+    return new Promise((resolve, reject) => {
+      this.#turn.push({ pack, bytes, layout, dtype, resolve, reject });
+      if (this.#turn.length === 1) queueMicrotask(() => this.#fence());
+    });
+  }
+
+  /** Leaves a buffer of at least `bytes` bound. */
+  #packBuffer(bytes: number): GlBuffer {
+    const gl = this.#gl;
+    const known = this.#free.get(bytes)?.pop();
+    if (known !== undefined) {
+      gl.bindBuffer(gl.PIXEL_PACK_BUFFER, known);
+      return known;
+    }
+    const made = gl.createBuffer();
+    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, made);
+    gl.bufferData(gl.PIXEL_PACK_BUFFER, bytes, gl.STREAM_READ);
+    this.#checkAlive();
+    return made!;
+  }
+
+  #fence(): void {
+    const gl = this.#gl;
+    const reads = this.#turn;
+    this.#turn = [];
+    const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    if (sync === null) {
+      this.#fail(reads);
+      return;
+    }
+    gl.flush();
+    this.#fenced.push({ sync, reads });
+    if (!this.#polling) {
+      this.#polling = true;
+      void this.#poll();
+    }
+  }
+
+  async #poll(): Promise<void> {
+    const gl = this.#gl;
+    for (let polls = 0; this.#fenced.length > 0; polls++) {
+      await (polls < EAGER_POLLS ? nextTask() : delay(POLL_MS));
+      const { sync, reads } = this.#fenced[0]!;
+      const status = gl.clientWaitSync(sync, 0, 0);
+      if (status === gl.TIMEOUT_EXPIRED && !gl.isContextLost()) continue;
+      this.#fenced.shift();
+      gl.deleteSync(sync);
+      polls = 0;
+      if (status === gl.WAIT_FAILED || status === gl.TIMEOUT_EXPIRED) this.#fail(reads);
+      else for (const read of reads) this.#finish(read);
+    }
+    this.#polling = false;
+  }
+
+  #finish({ pack, bytes, layout, dtype, resolve, reject }: PendingRead): void {
+    const gl = this.#gl;
+    try {
+      const texels = texelsOver(formatOf[dtype], new ArrayBuffer(bytes), bytes / 4);
+      gl.bindBuffer(gl.PIXEL_PACK_BUFFER, pack);
+      gl.getBufferSubData(gl.PIXEL_PACK_BUFFER, 0, texels);
+      gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
+      this.#recycle(pack, bytes);
+      // A context lost since then leaves zeros behind.
+      this.#checkAlive();
+      const out = hostArray(dtype, numel(layout.shape));
+      unpack(layout, texels, out);
+      resolve(out);
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  #recycle(pack: GlBuffer, bytes: number): void {
+    const list = this.#free.get(bytes);
+    if (list === undefined) this.#free.set(bytes, [pack]);
+    else if (list.length < KEPT_BUFFERS) list.push(pack);
+    else this.#gl.deleteBuffer(pack);
+  }
+
+  #fail(reads: readonly PendingRead[]): void {
+    for (const { reject, pack } of reads) {
+      this.#gl.deleteBuffer(pack);
+      try {
+        this.#checkAlive();
+        reject(new DeviceError("read: the driver refused to wait for the values"));
+      } catch (error) {
+        reject(error);
+      }
+    }
+  }
+}
+
+/** Buffers kept of each size. */
+const KEPT_BUFFERS = 4;
+
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Timers are held back to 4 ms, and to a second in a hidden page; messages are not. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}

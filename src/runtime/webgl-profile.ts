@@ -1,0 +1,28 @@
+/**
+ * What the passes may assume of a WebGL2 context, from what was probed. Tests force limits low to reach layouts and
+ * schedules that large contexts never need.
+ */
+import type { DeviceProfile } from "../ir/plan.ts";
+import type { Capabilities } from "./capabilities.ts";
+
+export interface ProfileOptions {
+  readonly maxTextureSize?: number;
+  readonly maxDrawBuffers?: 1 | 2 | 4 | 8;
+  readonly maxTextureUnits?: number;
+  readonly fetch?: DeviceProfile["fetch"];
+  /** Names of optimisations to switch off. */
+  readonly off?: readonly string[];
+}
+
+/** Limits are lowered by the options, never raised. */
+export function webglProfile(found: Capabilities, options: ProfileOptions = {}): DeviceProfile {
+  return {
+    name: "webgl",
+    maxTextureSize: Math.min(found.maxTextureSize, options.maxTextureSize ?? Infinity),
+    maxDrawBuffers: Math.min(found.maxDrawBuffers, options.maxDrawBuffers ?? Infinity),
+    maxTextureUnits: Math.min(found.maxTextureUnits, options.maxTextureUnits ?? Infinity),
+    maxFragmentUniformVectors: found.maxFragmentUniformVectors,
+    fetch: options.fetch ?? "texelFetch",
+    off: options.off ?? [],
+  };
+}
