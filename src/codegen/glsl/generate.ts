@@ -1,0 +1,655 @@
+/**
+ * Spells a kernel as a GLSL ES 3.00 fragment shader. Byte-deterministic, and free of every outermost extent, so that
+ * a new batch is the same text.
+ *
+ * A fragment computes four columns (lanes) of R rows of the split axis. Every value is spelled per tile row and per
+ * unrolled step as a scalar or a vec4 over the lanes; a load is four addresses, and equal texels are fetched once.
+ * That one rule gives the vector, splat, transposed and gathered forms.
+ */
+import {
+  add,
+  axisIndex,
+  constant,
+  isConstant,
+  scale,
+  substitute,
+  substituteCondition,
+  symbolic,
+  div,
+  mod,
+  visitAtoms,
+  type Atom,
+  type Axis,
+  type Condition,
+  type Index,
+} from "../../ir/affine.ts";
+import type { DType } from "../../ir/dtype.ts";
+import { InvariantError } from "../../ir/errors.ts";
+import type { Accumulator, Expr, Kernel, Phase } from "../../ir/kernel.ts";
+import { addressOf, type Address } from "../../ir/layout.ts";
+import type { GlslFunction, GlslType } from "../../ir/node.ts";
+import type { DeviceProfile } from "../../ir/plan.ts";
+import { dependence, type Depends } from "./depends.ts";
+import { planLoops, UNROLL } from "./loops.ts";
+import type { ShaderProgram } from "./program.ts";
+import { conditionText, indexText, literal, samplerOf, typeOf, type AtomText } from "./spell.ts";
+
+export function generate(kernel: Kernel, profile: DeviceProfile): ShaderProgram {
+  const program = new Generator(kernel).program();
+  if (program.targets.length > profile.maxDrawBuffers) {
+    throw new InvariantError(
+      `a kernel of ${program.targets.length} targets on a device of ${profile.maxDrawBuffers}`,
+      program.source,
+    );
+  }
+  return program;
+}
+
+const LANES = [0, 1, 2, 3] as const;
+const COMPONENTS = "xyzw";
+
+/** A spelled value: the same in all lanes, or one per lane. `primary` needs no parentheses. */
+interface Value {
+  readonly text: string;
+  readonly lanes: 1 | 4;
+}
+
+/** Statements at one nesting of loops, and what they have already spelled. */
+interface Scope {
+  readonly lines: string[];
+  readonly memo: Map<string, Value>;
+  /** How often one fragment runs it. */
+  readonly trips: number;
+}
+
+/** Where in a tile and an unrolled loop an expression is spelled. */
+interface Place {
+  /** Row of the tile. */
+  readonly row: number;
+  /** What the innermost reduce axis is, at this step; null outside loops. */
+  readonly step: { readonly axis: Axis; readonly index: Index } | null;
+}
+
+class Generator {
+  private readonly kernel: Kernel;
+  private readonly depends: Depends;
+  private readonly names = new Map<Axis, string>();
+  private readonly extents: Axis[] = [];
+  private readonly floats: number[] = [];
+  private readonly ints: number[] = [];
+  private readonly functions = new Map<string, string>();
+  private readonly split: Axis | null;
+  /** The split axis' high part: a fragment's tile. */
+  private readonly tile: Axis | null;
+  /** Texel column of a fragment. */
+  private readonly column: Axis;
+  private readonly rows: number;
+  private scopes: Scope[] = [];
+  /** Reduce axes of the loops that are open, outer to inner. */
+  private loops: readonly Axis[] = [];
+  private counter = 0;
+  private gathers = 0;
+  private fetches = 0;
+  private readonly widths = new Map<number, 1 | 4>();
+
+  constructor(kernel: Kernel) {
+    this.kernel = kernel;
+    this.depends = dependence(kernel);
+    const { layout } = kernel;
+    this.split = layout.split < 0 ? null : kernel.rows[layout.split]!;
+    this.rows = layout.R;
+    this.tile =
+      this.split === null
+        ? null
+        : {
+            ...this.split,
+            id: -2,
+            extent: Math.ceil(this.split.extent / layout.R),
+            bound: this.split.bound === Infinity ? Infinity : Math.ceil(this.split.bound / layout.R),
+          };
+    this.column = { id: -1, name: "c", extent: layout.W, bound: layout.W, role: "col" };
+  }
+
+  program(): ShaderProgram {
+    const { kernel } = this;
+    this.scopes = [{ lines: [], memo: new Map(), trips: 1 }];
+    kernel.phases.forEach((p, i) => this.phase(p, i));
+    const results: string[] = [];
+    const targets: { store: number; layer: number }[] = [];
+    kernel.stores.forEach((s, store) => {
+      for (let row = 0; row < this.rows; row++) {
+        const value = this.wide(this.spell(s.value, { row, step: null }), kernel.dtype);
+        results.push(`o${targets.length} = ${value};`);
+        targets.push({ store, layer: row });
+      }
+    });
+    const body = [...this.coordinates(), ...this.scopes[0]!.lines, ...results];
+    return {
+      source: [
+        ...this.header(targets.length),
+        ...[...this.functions.values()],
+        "void main() {",
+        ...body.map((l) => `  ${l}`),
+        "}",
+        "",
+      ].join("\n"),
+      samplers: kernel.loads.length,
+      extents: this.extents.map((a) => a.extent),
+      floats: this.floats,
+      ints: this.ints,
+      targets,
+      width: kernel.layout.width,
+      height: kernel.layout.height,
+      counts: { gathers: this.gathers, fetches: this.fetches },
+    };
+  }
+
+  // The parts of the text around the statements.
+
+  private header(targets: number): string[] {
+    const { kernel } = this;
+    const vectors = (n: number): number => Math.ceil(n / 4);
+    const out = ["#version 300 es", "precision highp float;", "precision highp int;", ...this.summary()];
+    kernel.loads.forEach((l, i) => out.push(`uniform highp ${samplerOf(l.dtype)} t${i};`));
+    if (this.extents.length > 0) out.push(`uniform ivec4 e[${vectors(this.extents.length)}];`);
+    if (this.floats.length > 0) out.push(`uniform vec4 u[${vectors(this.floats.length)}];`);
+    if (this.ints.length > 0) out.push(`uniform ivec4 n[${vectors(this.ints.length)}];`);
+    for (let i = 0; i < targets; i++) out.push(`layout(location = ${i}) out ${typeOf(kernel.dtype, 4).value} o${i};`);
+    return out;
+  }
+
+  /** Which parts of the graph the program is, in words that no batch size changes. */
+  private summary(): string[] {
+    const { kernel } = this;
+    const out = [`// stores ${kernel.stores.map((s) => s.label).join(", ")}: ${kernel.reason}`];
+    for (const p of kernel.phases)
+      out.push(
+        `// ${p.accumulators.map((a) => a.label).join(", ")} over ${p.axes.map((a) => (a.bound === Infinity ? "n" : String(a.extent))).join(" x ")}`,
+      );
+    return out;
+  }
+
+  /** From the fragment to the row and column axes. Only what is used is declared. */
+  private coordinates(): string[] {
+    const { layout, rows } = this.kernel;
+    const out: string[] = [];
+    const rowNames = rows.map((a) => this.names.get(a === this.split ? this.tile! : a));
+    const usesRows = rowNames.some((n) => n !== undefined);
+    const columnName = this.names.get(this.column);
+    if (!usesRows && columnName === undefined) return out;
+    out.push("ivec2 p = ivec2(gl_FragCoord.xy);");
+    const panels = layout.P > 1;
+    const shift = Math.log2(layout.P);
+    const width: Axis = { ...this.column, id: -3, bound: Infinity };
+    const px = (): string => "p.x";
+    if (columnName !== undefined)
+      out.push(`int ${columnName} = ${panels ? indexText(mod(axisIndex(width), layout.W), px) : "p.x"};`);
+    if (!usesRows) return out;
+    const row = panels ? `(p.y << ${shift}) + ${indexText(div(axisIndex(width), layout.W), px)}` : "p.y";
+    // Mixed radix, innermost digit first; the outermost digit is never divided.
+    const last = rowNames.findIndex((n) => n !== undefined);
+    out.push(`int r = ${row};`);
+    for (let i = rows.length - 1; i >= last; i--) {
+      const extent = i === layout.split ? this.tile!.extent : rows[i]!.extent;
+      const name = rowNames[i];
+      if (i === 0) {
+        if (name !== undefined) out.push(`int ${name} = r;`);
+        continue;
+      }
+      if (name !== undefined) out.push(`int ${name} = r % ${extent};`);
+      if (i > last) out.push(`r /= ${extent};`);
+    }
+    return out;
+  }
+
+  // Names, numbers, helper functions.
+
+  private readonly nameOf: AtomText = (atom) => {
+    if (atom.kind === "dynamic") return (atom.expr as { readonly text: string }).text;
+    const { axis } = atom;
+    let name = this.names.get(axis);
+    if (name === undefined) {
+      const rank = this.kernel.rows.indexOf(axis);
+      name = axis === this.column ? "c" : axis === this.tile ? "i" : rank >= 0 ? `i${rank}` : `k${axis.id}`;
+      this.names.set(axis, name);
+    }
+    return name;
+  };
+
+  private extentOf(axis: Axis): string {
+    let at = this.extents.indexOf(axis);
+    if (at < 0) at = this.extents.push(axis) - 1;
+    return `e[${at >> 2}].${COMPONENTS[at & 3]}`;
+  }
+
+  private number(slot: number): string {
+    const { dtype } = this.kernel.numbers[slot]!;
+    const list = dtype === "i32" || dtype === "u32" ? this.ints : this.floats;
+    let at = list.indexOf(slot);
+    if (at < 0) at = list.push(slot) - 1;
+    const text = `${list === this.ints ? "n" : "u"}[${at >> 2}].${COMPONENTS[at & 3]}`;
+    return dtype === "u32" ? `uint(${text})` : text;
+  }
+
+  private need(f: GlslFunction, t: GlslType): void {
+    const key = `${f.name} ${t.value}`;
+    if (this.functions.has(key)) return;
+    for (const e of f.needs ?? []) this.need(e, t);
+    this.functions.set(key, f.source(t));
+  }
+
+  private fresh(prefix: string): string {
+    return `${prefix}${this.counter++}`;
+  }
+
+  // Phases.
+
+  private phase(phase: Phase, ordinal: number): void {
+    const plan = planLoops(this.kernel, phase);
+    const top = this.scopes[0]!;
+    for (const a of phase.accumulators) this.declare(a, top);
+    const inner = plan.axes[plan.axes.length - 1]!;
+    const outer = plan.axes.slice(0, -1);
+    this.loops = plan.axes;
+    top.lines.push(`// phase ${ordinal + 1}: ${phase.accumulators.map((a) => a.label).join(", ")}`);
+    for (const axis of outer)
+      this.scopes.push({ lines: [], memo: new Map(), trips: this.scopes[this.scopes.length - 1]!.trips * axis.extent });
+    this.innermost(phase, inner, plan.unroll);
+    for (const axis of [...outer].reverse()) {
+      const scope = this.scopes.pop()!;
+      const name = this.nameOf({ kind: "axis", axis, key: "" });
+      this.scopes[this.scopes.length - 1]!.lines.push(
+        `for (int ${name} = 0; ${name} < ${this.bound(axis)}; ${name}++) {`,
+        ...scope.lines.map((l) => `  ${l}`),
+        "}",
+      );
+    }
+    this.loops = [];
+  }
+
+  private bound(axis: Axis): string {
+    return axis.bound === Infinity ? this.extentOf(axis) : String(axis.extent);
+  }
+
+  /** Whole trips of `unroll` steps, then what is left: step by step if the extent is a uniform, spelled out if not. */
+  private innermost(phase: Phase, axis: Axis, unroll: number): void {
+    const parent = this.scopes[this.scopes.length - 1]!;
+    const name = this.nameOf({ kind: "axis", axis, key: "" });
+    if (unroll === 1) {
+      const lines = this.steps(phase, [{ axis, index: axisIndex(axis) }], parent.trips * axis.extent);
+      parent.lines.push(`for (int ${name} = 0; ${name} < ${this.bound(axis)}; ${name}++) {`, ...lines, "}");
+      return;
+    }
+    const quarter: Axis = { ...axis, id: -10 - axis.id, extent: Math.floor(axis.extent / UNROLL), bound: Infinity };
+    this.names.set(quarter, `q${axis.id}`);
+    const range = [...Array(UNROLL).keys()];
+    const literalExtent = axis.bound === Infinity ? null : axis.extent;
+    if (literalExtent === null || literalExtent >= UNROLL) {
+      const lines = this.steps(
+        phase,
+        range.map((s) => ({ axis, index: add(scale(axisIndex(quarter), UNROLL), constant(s)) })),
+        parent.trips * quarter.extent,
+      );
+      const trips = literalExtent === null ? `(${this.bound(axis)} >> 2)` : String(quarter.extent);
+      parent.lines.push(`for (int q${axis.id} = 0; q${axis.id} < ${trips}; q${axis.id}++) {`, ...lines, "}");
+    }
+    if (literalExtent === null) {
+      const lines = this.steps(phase, [{ axis, index: axisIndex(axis) }], parent.trips * (axis.extent % UNROLL));
+      parent.lines.push(
+        `for (int ${name} = ${this.bound(axis)} & ~3; ${name} < ${this.bound(axis)}; ${name}++) {`,
+        ...lines,
+        "}",
+      );
+    } else if (literalExtent % UNROLL > 0) {
+      const from = literalExtent - (literalExtent % UNROLL);
+      const rest = range.slice(0, literalExtent % UNROLL).map((s) => ({ axis, index: constant(from + s) }));
+      parent.lines.push("{", ...this.steps(phase, rest, parent.trips), "}");
+    }
+  }
+
+  /** The innermost body: every accumulator, every step, every row of the tile. */
+  private steps(phase: Phase, steps: readonly NonNullable<Place["step"]>[], trips: number): string[] {
+    const scope: Scope = { lines: [], memo: new Map(), trips };
+    this.scopes.push(scope);
+    for (const step of steps) {
+      for (const a of phase.accumulators) {
+        for (const row of this.rowsOf(this.depends(a.value))) this.accumulate(a, { row, step }, scope);
+      }
+    }
+    this.scopes.pop();
+    return scope.lines.map((l) => `  ${l}`);
+  }
+
+  /** The tile's rows, or just the first where a value is the same in all. */
+  private rowsOf(depends: ReadonlySet<Axis>): readonly number[] {
+    return this.split !== null && depends.has(this.split) ? [...Array(this.rows).keys()] : [0];
+  }
+
+  private declare(a: Accumulator, scope: Scope): void {
+    const depends = this.depends(a.value);
+    const lanes = this.lanesOf(depends);
+    this.widths.set(a.id, lanes);
+    const dtype = a.op.form === "index" ? a.value.dtype : a.dtype;
+    const t = typeOf(dtype, lanes);
+    const identity = literal(a.op.identity(a.value.dtype), dtype);
+    for (const row of this.rowsOf(depends)) {
+      scope.lines.push(
+        `${t.value} ${this.accumulatorName(a.id, row, a.op.form === "index" ? "b" : "s")} = ${lanes === 4 ? `${t.value}(${identity})` : identity};`,
+      );
+      if (a.op.form === "index") {
+        const index = typeOf(a.dtype, lanes);
+        scope.lines.push(`${index.value} ${this.accumulatorName(a.id, row, "s")} = ${index.value}(0);`);
+      }
+    }
+  }
+
+  private accumulatorName(id: number, row: number, prefix: "s" | "b"): string {
+    return this.rows > 1 ? `${prefix}${id}_${row}` : `${prefix}${id}`;
+  }
+
+  private accumulate(a: Accumulator, place: Place, scope: Scope): void {
+    const lanes = this.widths.get(a.id)!;
+    const value = this.spell(a.value, place);
+    const name = this.accumulatorName(a.id, place.row, "s");
+    for (const f of a.op.needs ?? []) this.need(f, typeOf(a.value.dtype, lanes));
+    if (a.op.form === "fold") {
+      const t = typeOf(a.dtype, lanes);
+      const x = this.convert(this.widen(value, a.value.dtype, lanes), a.value.dtype, a.dtype, lanes);
+      scope.lines.push(`${name} = ${a.op.glsl(name, primary(x), t)};`);
+      return;
+    }
+    const t = typeOf(a.value.dtype, lanes);
+    const best = this.accumulatorName(a.id, place.row, "b");
+    const x = this.bind(this.widen(value, a.value.dtype, lanes), t.value, scope);
+    const position = this.textOf(this.at(a.position!, place, 0));
+    // Lane by lane: the position is taken exactly where the best is.
+    const scalar = typeOf(a.value.dtype, 1);
+    for (const dot of lanes === 4 ? [...COMPONENTS].map((c) => `.${c}`) : [""]) {
+      const better = a.op.glsl(`${best}${dot}`, `${x}${dot}`, scalar);
+      scope.lines.push(`if (${better}) { ${best}${dot} = ${x}${dot}; ${name}${dot} = ${position}; }`);
+    }
+  }
+
+  // Expressions.
+
+  private lanesOf(depends: ReadonlySet<Axis>): 1 | 4 {
+    return this.kernel.cols.some((a) => depends.has(a)) ? 4 : 1;
+  }
+
+  /** The scope of the innermost loop a value depends on. */
+  private scopeOf(depends: ReadonlySet<Axis>): Scope {
+    let level = 0;
+    this.loops.forEach((a, i) => {
+      if (depends.has(a)) level = i + 1;
+    });
+    return this.scopes[Math.min(level, this.scopes.length - 1)]!;
+  }
+
+  private spell(e: Expr, place: Place): Value {
+    switch (e.kind) {
+      case "literal":
+        return { text: literal(e.value, e.dtype), lanes: 1 };
+      case "uniform":
+        return { text: this.number(e.slot), lanes: 1 };
+      case "result": {
+        const depends = this.depends(e);
+        const row = this.split !== null && depends.has(this.split) ? place.row : 0;
+        return { text: this.accumulatorName(e.accumulator, row, "s"), lanes: this.widths.get(e.accumulator)! };
+      }
+      default:
+        break;
+    }
+    const depends = this.depends(e);
+    const scope = this.scopeOf(depends);
+    const row = this.split !== null && depends.has(this.split) ? place.row : 0;
+    const inStep = place.step !== null && depends.has(place.step.axis);
+    const key = `${e.id} ${row} ${inStep ? place.step.index.key : ""}`;
+    let known = scope.memo.get(key);
+    if (known === undefined)
+      scope.memo.set(key, (known = this.spellNew(e, { row, step: inStep ? place.step : null }, depends, scope)));
+    return known;
+  }
+
+  private spellNew(
+    e: Exclude<Expr, { kind: "literal" | "uniform" | "result" }>,
+    place: Place,
+    depends: ReadonlySet<Axis>,
+    scope: Scope,
+  ): Value {
+    const lanes = this.lanesOf(depends);
+    switch (e.kind) {
+      case "map": {
+        const operands = e.operands.map((x) => this.spell(x, place));
+        const last = e.operands[e.operands.length - 1]!.dtype;
+        const t = typeOf(last, lanes);
+        for (const f of e.op.needs ?? []) this.need(f, t);
+        const text = e.op.glsl(
+          operands.map((x, i) => primary(this.widen(x, e.operands[i]!.dtype, lanes))),
+          t,
+          e.attrs,
+        );
+        return { text: this.bind(text, typeOf(e.dtype, lanes).value, scope), lanes };
+      }
+      case "index": {
+        const texts = (lanes === 4 ? LANES : [0]).map((lane) => this.textOf(this.at(e.index, place, lane)));
+        const t = typeOf(e.dtype, lanes);
+        return { text: this.bind(lanes === 4 ? `${t.value}(${texts.join(", ")})` : texts[0]!, t.value, scope), lanes };
+      }
+      case "select": {
+        const value = this.spell(e.value, place);
+        const conditions = (lanes === 4 ? LANES : [0]).map((lane) => this.conditions(e.valid, place, lane));
+        const fill = literal(e.fill, e.dtype);
+        return {
+          text: this.bind(this.chosen(conditions, value, fill, e.dtype, lanes), typeOf(e.dtype, lanes).value, scope),
+          lanes,
+        };
+      }
+      case "load":
+        return this.load(e, place, lanes, scope);
+    }
+  }
+
+  /** Per lane, the value where its condition holds; null conditions always hold, "" never. */
+  private chosen(
+    conditions: readonly (string | null)[],
+    value: Value,
+    fill: string,
+    dtype: DType,
+    lanes: 1 | 4,
+  ): string {
+    const t = typeOf(dtype, lanes);
+    if (conditions.every((c) => c === conditions[0])) {
+      const c = conditions[0]!;
+      if (c === null) return this.widen(value, dtype, lanes);
+      const other = lanes === 4 ? `${t.value}(${fill})` : fill;
+      return c === "" ? other : `${c} ? ${this.widen(value, dtype, lanes)} : ${other}`;
+    }
+    const parts = conditions.map((c, lane) => {
+      const x = value.lanes === 4 ? `${primary(value.text)}.${COMPONENTS[lane]}` : value.text;
+      return c === null ? x : c === "" ? fill : `${c} ? ${x} : ${fill}`;
+    });
+    return `${t.value}(${parts.join(", ")})`;
+  }
+
+  /** The conjunction as a bool expression; null if it always holds, "" if it never does. */
+  private conditions(valid: readonly Condition[], place: Place, lane: number): string | null {
+    const texts: string[] = [];
+    for (const c of valid) {
+      const here = substituteCondition(c, this.placed(place, lane));
+      if (here.kind === "never") return "";
+      if (here.kind !== "always") texts.push(conditionText(here, this.nameOf));
+    }
+    return texts.length === 0 ? null : texts.join(" && ");
+  }
+
+  private load(e: Extract<Expr, { kind: "load" }>, place: Place, lanes: 1 | 4, scope: Scope): Value {
+    const slot = this.kernel.loads[e.buffer]!;
+    const t = typeOf(e.dtype, lanes);
+    const fill = literal(e.fill, e.dtype);
+    const all = (lanes === 4 ? LANES : [0]).map((lane) => {
+      const at = e.at.map((i) => this.at(i, place, lane));
+      return { address: addressOf(symbolic, slot.layout, at), condition: this.conditions(e.valid, place, lane) };
+    });
+    const texel = (a: Address<Index>): string => `${a.x.key} ${a.y.key} ${a.layer.key}`;
+    const first = all[0]!;
+    const oneTexel = all.every((a) => texel(a.address) === texel(first.address));
+    const inOrder = all.every((a, lane) => isConstant(a.address.lane) && a.address.lane.offset === lane);
+    if (lanes === 4 && oneTexel && inOrder) {
+      if (all.every((a) => a.condition === "")) return { text: `${t.value}(${fill})`, lanes };
+      const f = this.fetch(e.buffer, first.address, t);
+      const text = this.chosen(
+        all.map((a) => a.condition),
+        { text: f, lanes: 4 },
+        fill,
+        e.dtype,
+        4,
+      );
+      return { text: text === f ? f : this.bind(text, t.value, scope), lanes };
+    }
+    const scalars = all.map(({ address, condition }) => {
+      if (condition === "") return fill;
+      const f = this.fetch(e.buffer, address, typeOf(e.dtype, 4));
+      const x = isConstant(address.lane)
+        ? `${f}.${COMPONENTS[address.lane.offset]}`
+        : this.pick(f, address.lane, e.dtype);
+      return condition === null ? x : `${condition} ? ${x} : ${fill}`;
+    });
+    if (lanes === 1)
+      return {
+        text:
+          first.condition === null && isConstant(first.address.lane)
+            ? scalars[0]!
+            : this.bind(scalars[0]!, t.value, scope),
+        lanes,
+      };
+    this.gathers++;
+    return { text: this.bind(`${t.value}(${scalars.join(", ")})`, t.value, scope), lanes };
+  }
+
+  /** One component of a texel by a lane known only on the device; never by dynamic indexing, which drivers get wrong. */
+  private pick(texel: string, lane: Index, dtype: DType): string {
+    const t = typeOf(dtype, 4);
+    this.functions.set(
+      `pick ${t.value}`,
+      `${t.element} pick(${t.value} v, int i) { return i < 2 ? (i < 1 ? v.x : v.y) : (i < 3 ? v.z : v.w); }`,
+    );
+    return `pick(${texel}, ${indexText(lane, this.nameOf)})`;
+  }
+
+  /** Fetches a texel once per scope. */
+  private fetch(buffer: number, a: Address<Index>, t: GlslType): string {
+    const key = `fetch ${buffer} ${a.x.key} ${a.y.key} ${a.layer.key}`;
+    const scope = this.scopeOfIndices([a.x, a.y, a.layer]);
+    const known = scope.memo.get(key);
+    if (known !== undefined) return known.text;
+    const name = this.fresh("f");
+    const vector = typeOf(t.element === "float" ? "f32" : t.element === "int" ? "i32" : "u32", 4);
+    scope.lines.push(
+      `${vector.value} ${name} = texelFetch(t${buffer}, ivec3(${[a.x, a.y, a.layer].map((i) => indexText(i, this.nameOf)).join(", ")}), 0);`,
+    );
+    scope.memo.set(key, { text: name, lanes: 4 });
+    this.fetches += scope.trips;
+    return name;
+  }
+
+  /** The scope of the innermost loop that placed indices run in. */
+  private scopeOfIndices(indices: readonly Index[]): Scope {
+    let level = 0;
+    const visit = (atom: Atom): void => {
+      if (atom.kind === "dynamic") level = Math.max(level, (atom.expr as { readonly level: number }).level);
+      if (atom.kind !== "axis") return;
+      this.loops.forEach((axis, i) => {
+        if (atom.axis.id === axis.id || atom.axis.id === -10 - axis.id) level = Math.max(level, i + 1);
+      });
+    };
+    for (const i of indices) visitAtoms(i, visit);
+    return this.scopes[Math.min(level, this.scopes.length - 1)]!;
+  }
+
+  private textOf(i: Index): string {
+    return indexText(i, this.nameOf);
+  }
+
+  /** An index of the kernel's axes as one of the fragment's: lanes, tile rows and steps put in. */
+  private at(i: Index, place: Place, lane: number): Index {
+    return substitute(i, this.placed(place, lane));
+  }
+
+  private placed(place: Place, lane: number): (atom: Atom) => Index | null {
+    return (atom) => {
+      if (atom.kind === "dynamic") return this.placedDynamic(atom, place, lane);
+      if (atom.kind !== "axis") return null;
+      const { axis } = atom;
+      const col = this.kernel.cols.indexOf(axis);
+      if (col >= 0) return this.columnIndex(col, lane);
+      if (axis === this.split) return add(scale(axisIndex(this.tile!), this.rows), constant(place.row));
+      if (place.step !== null && axis === place.step.axis) return place.step.index;
+      return null;
+    };
+  }
+
+  /** Column axis `col` of lane `lane`: a digit of 4 * c + lane. */
+  private columnIndex(col: number, lane: number): Index {
+    const { cols } = this.kernel;
+    let i = add(scale(axisIndex(this.column), 4), constant(lane));
+    for (let j = cols.length - 1; j > col; j--) i = div(i, cols[j]!.extent);
+    return col === 0 ? i : mod(i, cols[col]!.extent);
+  }
+
+  private placedDynamic(atom: Extract<Atom, { kind: "dynamic" }>, place: Place, lane: number): Index {
+    const e = atom.expr as Expr;
+    const value = this.spell(e, place);
+    const text = value.lanes === 4 ? `${primary(value.text)}.${COMPONENTS[lane]}` : primary(value.text);
+    const depends = this.depends(e);
+    let level = 0;
+    this.loops.forEach((a, i) => {
+      if (depends.has(a)) level = i + 1;
+    });
+    const int = e.dtype === "i32" ? text : `int(${text})`;
+    return {
+      offset: 0,
+      terms: [{ atom: { kind: "dynamic", key: int, bound: atom.bound, expr: { text: int, level } }, coef: 1 }],
+      key: int,
+      lo: 0,
+      hi: Math.max(atom.bound - 1, 0),
+    };
+  }
+
+  // Shapes of text.
+
+  private bind(text: string, type: string, scope: Scope): string {
+    if (/^[a-z]\w*$/.test(text)) return text;
+    const name = this.fresh("v");
+    scope.lines.push(`${type} ${name} = ${text};`);
+    return name;
+  }
+
+  private widen(v: Value, dtype: DType, lanes: 1 | 4): string {
+    return lanes === 4 && v.lanes === 1 ? `${typeOf(dtype, 4).value}(${v.text})` : v.text;
+  }
+
+  private wide(v: Value, dtype: DType): string {
+    return this.widen(v, dtype, 4);
+  }
+
+  /** A value in another dtype's GLSL type: what a sum of bools adds up. */
+  private convert(text: string, from: DType, to: DType, lanes: 1 | 4): string {
+    const a = typeOf(from, lanes).value;
+    const b = typeOf(to, lanes).value;
+    return a === b ? text : `${b}(${text})`;
+  }
+}
+
+/** A name, a call, a swizzle or something in parentheses, as templates want their operands. */
+function primary(text: string): string {
+  if (/^[A-Za-z_]\w*(\[\d+\])?(\.\w+)?$/.test(text) || /^\d[\w.]*$/.test(text)) return text;
+  if (/^[A-Za-z_]\w*\(/.test(text) || text.startsWith("(")) {
+    let depth = 0;
+    for (let i = 0; i < text.length; i++) {
+      if (text[i] === "(") depth++;
+      if (text[i] === ")" && --depth === 0)
+        return i === text.length - 1 || /^\.\w+$/.test(text.slice(i + 1)) ? text : `(${text})`;
+    }
+  }
+  return `(${text})`;
+}

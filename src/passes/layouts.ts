@@ -1,0 +1,211 @@
+/**
+ * Chooses the layout of every stored value and groups stored values that one draw can write.
+ *
+ * A contraction is tiled: the row axis that most of its loop's operands do not depend on is split over render targets,
+ * so that one fetch serves R rows. A cell's layout is fixed by the first plan that writes it.
+ */
+import { isConstant, visitAtoms } from "../ir/affine.ts";
+import { DeviceError } from "../ir/errors.ts";
+import { layoutOf, type Layout } from "../ir/layout.ts";
+import type { Node } from "../ir/node.ts";
+import type { DeviceProfile } from "../ir/plan.ts";
+import { show } from "../ir/shape.ts";
+import type { Demand, Partition } from "./partition.ts";
+
+/** Rows a tile may have for an axis of this extent: by class, so that a new batch of the class makes no new program. */
+function tileRows(extent: number, targets: number): number {
+  const most = extent >= 8 ? 8 : extent >= 4 ? 4 : extent >= 2 ? 2 : 1;
+  return Math.min(most, targets);
+}
+
+/** The axis of a stored node to split, and over how many targets; null for what is no contraction. */
+function tileOf(n: Node, partition: Partition, targets: number): { dim: number; R: number } | null {
+  const axes = partition.axes.get(n)!;
+  let lane = n.shape.length - 1;
+  while (lane >= 0 && n.shape[lane] === 1) lane--;
+  const loops = partition.reads.get(n)!.filter((d) => d.inLoop);
+  let best: { dim: number; shared: number } | null = null;
+  for (let dim = 0; dim < n.shape.length; dim++) {
+    if (dim === lane || n.shape[dim]! < 2) continue;
+    const shared = loops.filter((d) => !dependsOn(d, axes[dim]!)).length;
+    // A split axis must be read by some operand of the loop, or nothing is tiled.
+    if (shared > 0 && shared < loops.length && (best === null || shared > best.shared)) best = { dim, shared };
+  }
+  if (best === null) return null;
+  const R = tileRows(n.shape[best.dim]!, targets);
+  return R === 1 ? null : { dim: best.dim, R };
+}
+
+function dependsOn(d: Demand, axis: object): boolean {
+  let found = false;
+  for (const i of d.at) visitAtoms(i, (a) => (found ||= a.kind === "axis" && a.axis === axis));
+  return found;
+}
+
+export interface Layouts {
+  readonly of: ReadonlyMap<Node, Layout>;
+  /** Stored nodes that one kernel writes, in an order in which kernels can run. */
+  readonly groups: readonly (readonly Node[])[];
+}
+
+/** `fixed` gives the layouts that may not be chosen: those of cells that a plan has already written. */
+export function chooseLayouts(
+  partition: Partition,
+  fixed: ReadonlyMap<Node, Layout>,
+  stores: (n: Node) => number,
+  profile: DeviceProfile,
+): Layouts {
+  const of = new Map<Node, Layout>();
+  for (const n of partition.stored.keys()) {
+    const tile = profile.off.includes("tiles")
+      ? null
+      : tileOf(n, partition, Math.floor(profile.maxDrawBuffers / stores(n)));
+    of.set(n, fixed.get(n) ?? defaultLayout(n, profile, tile));
+  }
+  return { of, groups: group(partition, of, stores, profile) };
+}
+
+export function defaultLayout(n: Node, profile: DeviceProfile, tile: { dim: number; R: number } | null = null): Layout {
+  const made = layoutOf(n.shape, profile, tile === null ? {} : { split: tile });
+  if (made === null) {
+    throw new DeviceError(
+      `${n.op.name}: a ${n.dtype} tensor of ${show(n.shape)} fits no texture of ${profile.maxTextureSize} x ${profile.maxTextureSize} (MAX_TEXTURE_SIZE of this context)`,
+    );
+  }
+  return made;
+}
+
+/** Inputs first; joins values of one layout where one of them reads the other in place, or both loop over the same operands. */
+function group(
+  partition: Partition,
+  layouts: ReadonlyMap<Node, Layout>,
+  stores: (n: Node) => number,
+  profile: DeviceProfile,
+): readonly (readonly Node[])[] {
+  const groups: Node[][] = [];
+  const groupOf = new Map<Node, Node[]>();
+  const ascending = [...partition.stored.keys()].sort((a, b) => a.id - b.id);
+  for (const n of ascending) {
+    const layout = layouts.get(n)!;
+    const joined = profile.off.includes("outputs")
+      ? undefined
+      : groups.find((g) => {
+          const first = g[0]!;
+          const targets = g.reduce((sum, e) => sum + stores(e), stores(n)) * layout.R;
+          return (
+            first.dtype === n.dtype &&
+            layoutForm(layouts.get(first)!) === layoutForm(layout) &&
+            targets <= profile.maxDrawBuffers &&
+            (g.some((e) => readsInPlace(partition, n, e)) || g.some((e) => sharesLoop(partition, n, e))) &&
+            !reachesThroughOthers(partition, groupOf, n, g)
+          );
+        });
+    if (joined !== undefined) {
+      joined.push(n);
+      groupOf.set(n, joined);
+    } else {
+      const made = [n];
+      groups.push(made);
+      groupOf.set(n, made);
+    }
+  }
+  return orderGroups(partition, groups, groupOf);
+}
+
+/** A layout apart from axes of extent 1: values of one form are written by one kernel. */
+export function layoutForm(l: Layout): string {
+  const real = l.shape.map((_, i) => i).filter((i) => l.shape[i] !== 1);
+  const digits = (all: Layout["rows"]): string =>
+    all.map((d) => `${real.indexOf(d.dim)}/${d.div}:${d.extent}`).join(" ");
+  return `${real.map((i) => l.shape[i]).join(",")} ${digits(l.rows)}|${digits(l.cols)} ${l.R} ${l.split} ${l.P}`;
+}
+
+/** Whether n's kernel reads stored node e once, at n's own coordinates. */
+function readsInPlace(partition: Partition, n: Node, e: Node): boolean {
+  const all = partition.reads.get(n)!.filter((d) => d.node === e);
+  const real = partition.axes.get(n)!.filter((_, d) => n.shape[d] !== 1);
+  const at = all[0]?.at.filter((i) => !isConstant(i)) ?? [];
+  return (
+    all.length === 1 &&
+    at.length === real.length &&
+    at.every((i, d) => {
+      const term = i.terms[0]!;
+      return (
+        i.offset === 0 &&
+        i.terms.length === 1 &&
+        term.coef === 1 &&
+        term.atom.kind === "axis" &&
+        term.atom.axis === real[d]
+      );
+    })
+  );
+}
+
+/** Whether both kernels read one operand inside a loop. */
+function sharesLoop(partition: Partition, a: Node, b: Node): boolean {
+  const of = (n: Node): Demand[] => partition.reads.get(n)!.filter((d) => d.inLoop);
+  const loads = new Set(of(b).map((d) => d.node));
+  return of(a).some((d) => loads.has(d.node) && d.trips === of(b).find((e) => e.node === d.node)!.trips);
+}
+
+/** Whether n needs a value of group g by way of a kernel outside g (then they cannot be one draw). */
+function reachesThroughOthers(
+  partition: Partition,
+  groupOf: ReadonlyMap<Node, readonly Node[]>,
+  n: Node,
+  g: readonly Node[],
+): boolean {
+  const seen = new Set<readonly Node[]>();
+  const stack: (readonly Node[])[] = [];
+  const push = (members: readonly Node[]): void => {
+    for (const m of members) {
+      for (const d of partition.reads.get(m)!) {
+        const other = groupOf.get(d.node);
+        if (other !== undefined && other !== g && !seen.has(other)) {
+          seen.add(other);
+          stack.push(other);
+        }
+      }
+    }
+  };
+  push([n]);
+  while (stack.length > 0) {
+    const other = stack.pop()!;
+    for (const m of other) if (partition.reads.get(m)!.some((d) => groupOf.get(d.node) === g)) return true;
+    push(other);
+  }
+  return false;
+}
+
+function orderGroups(
+  partition: Partition,
+  groups: readonly Node[][],
+  groupOf: ReadonlyMap<Node, readonly Node[]>,
+): readonly (readonly Node[])[] {
+  const out: (readonly Node[])[] = [];
+  const state = new Map<readonly Node[], "open" | "done">();
+  for (const start of groups) {
+    const stack: (readonly Node[])[] = [start];
+    while (stack.length > 0) {
+      const g = stack[stack.length - 1]!;
+      if (state.get(g) === "done") {
+        stack.pop();
+        continue;
+      }
+      if (state.get(g) === "open") {
+        state.set(g, "done");
+        out.push(g);
+        stack.pop();
+        continue;
+      }
+      state.set(g, "open");
+      for (const m of g) {
+        for (const d of partition.reads.get(m)!) {
+          const other = groupOf.get(d.node);
+          if (other !== undefined && other !== g && state.get(other) === undefined) stack.push(other);
+        }
+      }
+    }
+  }
+  return out;
+}

@@ -1,0 +1,395 @@
+/**
+ * Decides which values are stored, and so which nodes become one kernel (design section 3, law 1). Walks from users to
+ * inputs; each node is met with every demand on it known: which kernel reads it, at which symbolic coordinates.
+ * Builds no kernels (lower.ts) and chooses no layouts (layouts.ts).
+ */
+import { axisIndex, symbolic, visitAtoms, type Axis, type Index } from "../ir/affine.ts";
+import type { CutReason } from "../ir/kernel.ts";
+import type { Node } from "../ir/node.ts";
+import type { NodeFate } from "../ir/plan.ts";
+import { numel } from "../ir/shape.ts";
+
+/** How often one kernel may compute a node at different coordinates before it is stored instead. */
+const MAX_PATHS = 4;
+/** Law 1: evaluations of an element per distinct element up to which a value with one more load is recomputed. */
+const MAX_REFETCH = 4;
+/** Elementwise operations one kernel may hold, so that programs stay short. */
+const MAX_OPERATIONS = 160;
+/** User numbers one kernel may take; 224 uniform vectors are guaranteed. */
+const MAX_NUMBERS = 128;
+
+export interface PartitionLimits {
+  /** Textures one kernel may read. */
+  readonly inputs: number;
+}
+
+export interface Partition {
+  /** Stored nodes, users first, with the reason of each. Leaves are never here, except as roots. */
+  readonly stored: ReadonlyMap<Node, CutReason>;
+  /** Why each other computed node is part of its users' kernels. */
+  readonly inlined: ReadonlyMap<Node, InlineWhy>;
+  /** What the kernel of each stored node reads. */
+  readonly reads: ReadonlyMap<Node, readonly Demand[]>;
+  /** Axes of each kernel, one per axis of its stored node. */
+  readonly axes: ReadonlyMap<Node, readonly Axis[]>;
+}
+
+export type InlineWhy = Extract<NodeFate, { kind: "inlined" }>["why"];
+
+/** One way in which a kernel needs a node: at which coordinates. */
+export interface Demand {
+  readonly node: Node;
+  readonly kernel: Node;
+  readonly at: readonly Index[];
+  /** Product of the extents of the reduce axes the coordinates depend on. */
+  readonly trips: number;
+  /** Whether the coordinates depend on a reduce axis. */
+  readonly inLoop: boolean;
+  /** Whether four lanes share one evaluation. */
+  readonly splat: boolean;
+}
+
+/** `roots` with the reason each is stored; `leaf` says which nodes are bound to buffers. */
+export function partition(
+  roots: ReadonlyMap<Node, CutReason>,
+  leaf: (n: Node) => boolean,
+  limits: PartitionLimits,
+): Partition {
+  const order = usersFirst([...roots.keys()], leaf);
+  const bases = reductionBases(order, leaf);
+  const tooLarge = oversized(order, leaf, limits);
+  const stored = new Map<Node, CutReason>();
+  const inlined = new Map<Node, InlineWhy>();
+  const demands = new Map<Node, Map<string, Demand>>();
+  const gathered = new Set<Node>();
+  const reduceAxes = new Map<string, readonly Axis[]>();
+  let nextAxis = 0;
+  const newAxis = (extent: number, role: Axis["role"]): Axis => ({
+    id: nextAxis++,
+    name: "",
+    extent,
+    bound: extent,
+    role,
+  });
+
+  const ask = (n: Node, kernel: Node, at: readonly Index[]): void => {
+    let all = demands.get(n);
+    if (all === undefined) demands.set(n, (all = new Map<string, Demand>()));
+    const key = `${kernel.id}:${at.map((i) => i.key).join(",")}`;
+    if (all.has(key)) return;
+    const loops = new Set<Axis>();
+    let splat = true;
+    const last = kernelAxes.get(kernel)!.at(-1);
+    for (const i of at) {
+      visitAtoms(i, (a) => {
+        if (a.kind !== "axis") return;
+        if (a.axis.role === "reduce") loops.add(a.axis);
+        else if (a.axis === last) splat = false;
+      });
+    }
+    let trips = 1;
+    for (const a of loops) trips *= a.extent;
+    all.set(key, { node: n, kernel, at, trips, inLoop: loops.size > 0, splat });
+  };
+
+  const kernelAxes = new Map<Node, readonly Axis[]>();
+  const startKernel = (n: Node, reason: CutReason): void => {
+    stored.set(n, reason);
+    const axes = n.shape.map((e) => newAxis(e, "row"));
+    kernelAxes.set(n, axes);
+    if (!leaf(n)) askInputs(n, n, axes.map(axisIndex));
+  };
+
+  const askInputs = (n: Node, kernel: Node, at: readonly Index[]): void => {
+    const op = n.op;
+    const x = n.inputs[0];
+    switch (op.kind) {
+      case "map":
+        for (const e of n.inputs) ask(e, kernel, at);
+        return;
+      case "view": {
+        const pulled = op.pull(symbolic, at, n.attrs, x!.shape);
+        if (!pulled.valid.some((c) => c.kind === "never")) ask(x!, kernel, pulled.at);
+        return;
+      }
+      case "reduce": {
+        const axes = n.attrs["axes"] as readonly number[];
+        const key = `${kernel.id}:${n.id}`;
+        let loops = reduceAxes.get(key);
+        if (loops === undefined) reduceAxes.set(key, (loops = axes.map((a) => newAxis(x!.shape[a]!, "reduce"))));
+        const full: Index[] = [];
+        for (let i = 0, outer = 0, inner = 0; i < x!.shape.length; i++) {
+          full.push(axes.includes(i) ? axisIndex(loops[inner++]!) : at[outer++]!);
+        }
+        ask(x!, kernel, full);
+        return;
+      }
+      case "gather": {
+        ask(n.inputs[1]!, kernel, at);
+        gathered.add(x!);
+        const axis = n.attrs["axis"] as number;
+        const opaque = axisIndex(newAxis(x!.shape[axis]!, "row"));
+        ask(
+          x!,
+          kernel,
+          at.map((i, d) => (d === axis ? opaque : i)),
+        );
+        return;
+      }
+      default:
+        return;
+    }
+  };
+
+  const evaluations = (d: Demand): number => (numel(d.kernel.shape) * d.trips) / (d.splat && d.inLoop ? 4 : 1);
+
+  for (const n of order) {
+    const root = roots.get(n);
+    if (root !== undefined) {
+      startKernel(n, root);
+      continue;
+    }
+    if (leaf(n)) continue;
+    const asked = [...(demands.get(n)?.values() ?? [])];
+    if (asked.length === 0) continue;
+    const verdict = decide(n, asked);
+    if ("store" in verdict) startKernel(n, verdict.store);
+    else {
+      inlined.set(n, verdict.inline);
+      for (const d of asked) askInputs(n, d.kernel, d.at);
+    }
+  }
+  const reads = new Map<Node, Demand[]>();
+  for (const n of stored.keys()) reads.set(n, []);
+  for (const [n, all] of demands) {
+    if (!leaf(n) && !stored.has(n)) continue;
+    for (const d of all.values()) if (d.kernel !== n) reads.get(d.kernel)!.push(d);
+  }
+  return { stored, inlined, reads, axes: kernelAxes };
+
+  function decide(n: Node, asked: readonly Demand[]): { store: CutReason } | { inline: InlineWhy } {
+    if (n.op.kind === "leaf") return { inline: "leaf" };
+    if (gathered.has(n)) return { store: "gathered" };
+    const size = numel(n.shape);
+    const kernels = new Set(asked.map((d) => d.kernel));
+    const paths = Math.max(...[...kernels].map((k) => asked.filter((d) => d.kernel === k).length));
+    const inPlace = kernels.size === 1 && paths === 1 && !asked[0]!.inLoop && numel(asked[0]!.kernel.shape) <= size;
+    if (n.op.kind === "reduce" || n.op.kind === "gather") {
+      if (inPlace) return { inline: n.op.kind === "reduce" ? "phase" : "epilogue" };
+      if (n.op.kind === "reduce") return { store: "reduction" };
+    }
+    const forced = tooLarge.get(n);
+    if (forced !== undefined && !isExpanding(n)) return { store: forced };
+    if (n.op.kind === "view") return paths > MAX_PATHS * 4 && !onLeaf(n) ? { store: "paths" } : { inline: "view" };
+    if (inPlace) return { inline: "epilogue" };
+    if (isExpanding(n) && asked.every((d) => d.inLoop)) return { inline: "expanding" };
+    if (sitsOnReduction(n)) return { store: "epilogue" };
+    if (paths > MAX_PATHS) return { store: "paths" };
+    if (n.op.kind === "map" && (n.op.trivial === true || scalesByNumber(n))) return { inline: "trivial" };
+    const contractions = asked.filter((d) => d.inLoop && evaluations(d) > size).length;
+    if (contractions >= 2) return { store: "contractions" };
+    const refetch = Math.max(...asked.map(evaluations)) / Math.max(size, 1);
+    if (refetch <= MAX_REFETCH && loadsBelow(n) <= 2) return { inline: "refetched at most four times" };
+    return { store: "refetched" };
+  }
+
+  function onLeaf(n: Node): boolean {
+    let at = n;
+    while (at.op.kind === "view") at = at.inputs[0]!;
+    return leaf(at) || at.op.kind === "leaf";
+  }
+
+  /** Law 1: larger than each operand before its own views; the product of a contraction, or a mask of one. */
+  function isExpanding(n: Node): boolean {
+    if (n.op.kind !== "map") return false;
+    let grows = false;
+    for (const e of n.inputs) {
+      let base = e;
+      while (base.op.kind === "view") base = base.inputs[0]!;
+      if (base.op.kind === "leaf" && !leaf(base)) continue;
+      if (numel(base.shape) < numel(n.shape) || (!leaf(base) && isExpanding(base))) grows = true;
+      else return false;
+    }
+    return grows;
+  }
+
+  /**
+   * Whether n is elementwise work on a reduction of the same size that could be done where that reduction ends: no
+   * other operand may depend on the reduction.
+   */
+  function sitsOnReduction(n: Node): boolean {
+    const base = bases.get(n);
+    if (base === undefined) return false;
+    const seen = new Set<Node>();
+    const stack = [n];
+    while (stack.length > 0) {
+      const e = stack.pop()!;
+      if (seen.has(e) || e.id < base.id) continue;
+      seen.add(e);
+      if (e === base) continue;
+      if (leaf(e)) continue;
+      // Beside the elementwise chain: must not lead back to the reduction.
+      if (bases.get(e) !== base && reaches(e, base)) return false;
+      if (bases.get(e) === base) stack.push(...e.inputs);
+    }
+    return true;
+  }
+
+  function reaches(from: Node, to: Node): boolean {
+    const seen = new Set<Node>();
+    const stack = [from];
+    while (stack.length > 0) {
+      const e = stack.pop()!;
+      if (e === to) return true;
+      if (seen.has(e) || e.id < to.id || leaf(e)) continue;
+      seen.add(e);
+      stack.push(...e.inputs);
+    }
+    return false;
+  }
+
+  /** A product or quotient with one number: a multiply costs less than a fetch. */
+  function scalesByNumber(n: Node): boolean {
+    return n.inputs.length === 2 && n.inputs.some((e) => onNumber(e));
+  }
+
+  function onNumber(n: Node): boolean {
+    let at = n;
+    while (at.op.kind === "view") at = at.inputs[0]!;
+    return at.op.kind === "leaf" && at.op.role !== "buffer" && at.op.role !== "iota";
+  }
+
+  /** Buffers a value reads if it is recomputed, reductions counted as buffers. */
+  function loadsBelow(n: Node): number {
+    const loads = new Set<Node>();
+    const seen = new Set<Node>();
+    const stack = [n];
+    while (stack.length > 0) {
+      const e = stack.pop()!;
+      if (seen.has(e)) continue;
+      seen.add(e);
+      if (leaf(e) || (e !== n && (e.op.kind === "reduce" || e.op.kind === "gather"))) loads.add(e);
+      else stack.push(...e.inputs);
+    }
+    return loads.size;
+  }
+}
+
+/** For each node the reduction of its size below it, through elementwise work and views that only move elements. */
+function reductionBases(order: readonly Node[], leaf: (n: Node) => boolean): Map<Node, Node> {
+  const bases = new Map<Node, Node>();
+  for (let k = order.length - 1; k >= 0; k--) {
+    const n = order[k]!;
+    if (leaf(n)) continue;
+    if (n.op.kind === "reduce") bases.set(n, n);
+    else if (n.op.kind === "map" || n.op.kind === "view") {
+      const size = numel(n.shape);
+      const on = n.inputs.find((e) => numel(e.shape) === size && bases.has(e));
+      if (on !== undefined) bases.set(n, bases.get(on)!);
+    }
+  }
+  return bases;
+}
+
+/** All nodes below `roots`, users before inputs. Ids grow from inputs to users, so this is a sort. */
+function usersFirst(roots: readonly Node[], leaf: (n: Node) => boolean): Node[] {
+  const seen = new Set<Node>(roots);
+  const stack = [...roots];
+  while (stack.length > 0) {
+    const n = stack.pop()!;
+    if (leaf(n)) continue;
+    for (const e of n.inputs) {
+      if (!seen.has(e)) {
+        seen.add(e);
+        stack.push(e);
+      }
+    }
+  }
+  return [...seen].sort((a, b) => b.id - a.id);
+}
+
+/**
+ * Maps that must be stored because what is inlined into one kernel would read too many buffers, take too many numbers
+ * or grow too long. Counted from leaves to roots; a stored node counts as one load from there on.
+ */
+function oversized(order: readonly Node[], leaf: (n: Node) => boolean, limits: PartitionLimits): Map<Node, CutReason> {
+  interface Below {
+    readonly loads: ReadonlySet<Node>;
+    readonly numbers: ReadonlySet<Node>;
+    readonly operations: ReadonlySet<Node>;
+  }
+  const nothing: ReadonlySet<Node> = new Set();
+  const below = new Map<Node, Below>();
+  const cuts = new Map<Node, CutReason>();
+  const union = (sets: readonly ReadonlySet<Node>[], more?: Node): ReadonlySet<Node> => {
+    const large = sets.filter((s) => s.size > 0);
+    if (large.length === 1 && more === undefined) return large[0]!;
+    const out = new Set<Node>();
+    for (const s of large) for (const e of s) out.add(e);
+    if (more !== undefined) out.add(more);
+    return out;
+  };
+  for (let k = order.length - 1; k >= 0; k--) {
+    const n = order[k]!;
+    if (leaf(n)) {
+      below.set(n, { loads: new Set([n]), numbers: nothing, operations: nothing });
+      continue;
+    }
+    if (n.op.kind === "leaf") {
+      below.set(n, {
+        loads: nothing,
+        numbers: n.op.role === "uniform" || n.op.role === "count" ? new Set([n]) : nothing,
+        operations: nothing,
+      });
+      continue;
+    }
+    for (;;) {
+      const parts = n.inputs.map((e) => below.get(e)!);
+      const loads = union(parts.map((p) => p.loads));
+      const numbers = union(parts.map((p) => p.numbers));
+      const operations = union(
+        parts.map((p) => p.operations),
+        n.op.kind === "map" ? n : undefined,
+      );
+      const why: CutReason | null =
+        loads.size > limits.inputs
+          ? "inputs"
+          : numbers.size > MAX_NUMBERS
+            ? "numbers"
+            : operations.size > MAX_OPERATIONS
+              ? "size"
+              : null;
+      if (why === null) {
+        below.set(n, { loads, numbers, operations });
+        break;
+      }
+      const measure = (e: Node): number => {
+        const b = below.get(e)!;
+        return why === "inputs" ? b.loads.size : why === "numbers" ? b.numbers.size : b.operations.size;
+      };
+      const largest = n.inputs
+        .map((e) => cuttable(e, leaf))
+        .filter((e): e is Node => e !== null && !cuts.has(e) && measure(e) > 1)
+        .sort((a, b) => measure(b) - measure(a))[0];
+      if (largest === undefined) {
+        below.set(n, { loads, numbers, operations });
+        break;
+      }
+      cuts.set(largest, why);
+      const cut: Below = { loads: new Set([largest]), numbers: nothing, operations: nothing };
+      for (const e of n.inputs)
+        for (let at = e; cuttable(at, leaf) === largest; at = at.inputs[0]!) {
+          below.set(at, cut);
+          if (at === largest) break;
+        }
+    }
+  }
+  return cuts;
+}
+
+/** The map below views, which is what would be stored; null where there is none. */
+function cuttable(n: Node, leaf: (n: Node) => boolean): Node | null {
+  let at = n;
+  while (at.op.kind === "view" && !leaf(at)) at = at.inputs[0]!;
+  return at.op.kind === "map" && !leaf(at) ? at : null;
+}
