@@ -5,6 +5,7 @@
  */
 import type { DType, HostArray } from "../ir/dtype.ts";
 import { ShapeError } from "../ir/errors.ts";
+import { numel, show } from "../ir/shape.ts";
 
 /** Row-major values: data.length is the product of shape. bool is a Uint8Array of 0 and 1. */
 export interface HostTensor {
@@ -13,22 +14,17 @@ export interface HostTensor {
   readonly data: HostArray;
 }
 
-/** The number of elements of a shape; 1 for []. */
-export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
-}
-
 /**
  * data: a typed array of `dtype`'s own kind with as many elements as `shape` has. Result: the three together.
  * Throws ShapeError when the lengths differ or an extent is not a whole number >= 0.
  */
 export function hostTensor(dtype: DType, shape: readonly number[], data: HostArray): HostTensor {
   if (!shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
-    throw new ShapeError(`hostTensor: shape [${shape.join(", ")}] has an extent that is not a whole number >= 0`);
+    throw new ShapeError(`hostTensor: shape ${show(shape)} has an extent that is not a whole number >= 0`);
   }
-  const wanted = elementCount(shape);
+  const wanted = numel(shape);
   if (data.length !== wanted) {
-    throw new ShapeError(`hostTensor: shape [${shape.join(", ")}] has ${wanted} elements, data has ${data.length}`);
+    throw new ShapeError(`hostTensor: shape ${show(shape)} has ${wanted} elements, data has ${data.length}`);
   }
   return { dtype, shape, data };
 }

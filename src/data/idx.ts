@@ -6,6 +6,7 @@
  */
 import { platform } from "#platform";
 import { FormatError } from "../ir/errors.ts";
+import { show } from "../ir/shape.ts";
 import { inflateGzip, isGzip } from "./gzip.ts";
 
 type IdxData = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
@@ -70,7 +71,7 @@ export function parseIdx(bytes: Uint8Array, source = "bytes"): IdxArray {
   const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
   const count = shape.reduce((product, extent) => product * extent, 1);
   const end = start + count * type.bytes;
-  const wanted = `[${shape.join(", ")}] of ${type.type} takes ${end} bytes with its header`;
+  const wanted = `${show(shape)} of ${type.type} takes ${end} bytes with its header`;
   if (!Number.isSafeInteger(end)) fail(`bytes 4 to ${start - 1}: ${wanted}: these extents are corrupt`);
   if (bytes.length < end) fail(`truncated: ${wanted}, the file has ${bytes.length}`);
   if (bytes.length > end) fail(`${bytes.length - end} bytes follow the values at byte ${end}: ${wanted}`);

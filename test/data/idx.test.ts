@@ -9,7 +9,7 @@ import { realDigits } from "./real-digits.ts";
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const gzip = (plain: Uint8Array) => new Uint8Array(gzipSync(plain));
 
-/** [2, 3] of u8: 1..6. */
+/** [2,3] of u8: 1..6. */
 const small = bytes(0, 0, 0x08, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6);
 
 describe("parseIdx", () => {
@@ -65,22 +65,22 @@ describe("parseIdx", () => {
     [
       "missing values",
       small.slice(0, 17),
-      "idx: bytes: truncated: [2, 3] of u8 takes 18 bytes with its header, the file has 17",
+      "idx: bytes: truncated: [2,3] of u8 takes 18 bytes with its header, the file has 17",
     ],
     [
       "trailing bytes",
       bytes(...small, 0, 0),
-      "idx: bytes: 2 bytes follow the values at byte 18: [2, 3] of u8 takes 18 bytes with its header",
+      "idx: bytes: 2 bytes follow the values at byte 18: [2,3] of u8 takes 18 bytes with its header",
     ],
     [
       "absurd extents",
       bytes(0, 0, 0x0e, 2, ...Array<number>(8).fill(0xff)),
-      "idx: bytes: bytes 4 to 11: [4294967295, 4294967295] of f64 takes 1475739525",
+      "idx: bytes: bytes 4 to 11: [4294967295,4294967295] of f64 takes 1475739525",
     ],
     [
       "large extents over a small file",
       bytes(0, 0, 8, 2, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1, 5),
-      "idx: bytes: truncated: [2147483647, 1] of u8 takes 2147483659 bytes with its header, the file has 13",
+      "idx: bytes: truncated: [2147483647,1] of u8 takes 2147483659 bytes with its header, the file has 13",
     ],
     ["gzip", gzip(small), "idx: bytes: these bytes are gzipped; readIdx(bytes) inflates them"],
   ])("says what is wrong with %s", (_, file, message) => {
@@ -114,7 +114,7 @@ describe("readIdx", () => {
   });
 
   it("says that an inflated file is truncated", async () => {
-    await expect(readIdx(gzip(small.slice(0, 15)))).rejects.toThrow("idx: bytes: truncated: [2, 3] of u8 takes 18");
+    await expect(readIdx(gzip(small.slice(0, 15)))).rejects.toThrow("idx: bytes: truncated: [2,3] of u8 takes 18");
   });
 
   it("reads the real digits", async (context) => {

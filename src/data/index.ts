@@ -1,0 +1,37 @@
+/**
+ * texgrad/data: datasets, files, batches.
+ *
+ * Not here: any code but the seam where a batch's arrays become what the user trains on.
+ */
+import type { DefaultBatch } from "./collate.ts";
+import type { Dataset } from "./dataset.ts";
+import type { HostTensor } from "./host-tensor.ts";
+import { BatchLoader, type LoaderOptions } from "./loader.ts";
+
+// --- the seam -------------------------------------------------------------------------------------------------------
+// TODO: becomes `Tensor` and `({ data, shape, dtype }) => tensor(data, shape, { dtype })` once src/trace exports them.
+type Made = HostTensor;
+const makeTensor = (values: HostTensor): Made => values;
+// --------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Batches of a dataset, as torch's: `for await (const { x, y } of new DataLoader(dataset, { batchSize: 64 }))`.
+ *
+ * A batch stacks b samples along a new first axis, [b, ...]; the last of an epoch may be smaller. Options and errors:
+ * see LoaderOptions and BatchLoader.
+ */
+export class DataLoader<Sample, Batch = DefaultBatch<Sample>> extends BatchLoader<Sample, Batch, Made> {
+  constructor(dataset: Dataset<Sample>, options: LoaderOptions<Sample, Batch> = {}) {
+    super(dataset, options, makeTensor);
+  }
+}
+
+export type { DefaultBatch, Leaf } from "./collate.ts";
+export { ArrayDataset, type Columns, type Dataset, type Stacked } from "./dataset.ts";
+export { drawnDigits, type DrawnDigits, type DrawnDigitsOptions } from "./digits.ts";
+export type { Field } from "./fields.ts";
+export { hostTensor, type HostTensor } from "./host-tensor.ts";
+export { type IdxArray, parseIdx, readIdx } from "./idx.ts";
+export type { Delivered, LoaderOptions } from "./loader.ts";
+export { ImageDataset, type ImageOptions, type LabelledImages, mnist, type MnistOptions } from "./mnist.ts";
+export type { WordSource } from "./words.ts";
