@@ -70,10 +70,11 @@ function broadcastHint(a: Shape, b: Shape): string {
   return "";
 }
 
-/** Brings a possibly negative axis into [0, rank). */
+/** Brings a possibly negative axis into [0, rank). A scalar takes axis 0 and -1, as torch, and gives 0. */
 export function normalizeAxis(op: string, axis: number, rank: number): number {
-  const a = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(axis) || a < 0 || a >= Math.max(rank, 1)) {
+  const room = Math.max(rank, 1);
+  const a = axis < 0 ? axis + room : axis;
+  if (!Number.isInteger(axis) || a < 0 || a >= room) {
     throw new ShapeError(
       `${op}: axis ${axis} is out of range for rank ${rank}` + (rank > 0 ? `; use ${-rank} to ${rank - 1}` : ""),
     );
@@ -81,14 +82,14 @@ export function normalizeAxis(op: string, axis: number, rank: number): number {
   return a;
 }
 
-/** Sorted distinct axes in [0, rank); throws on a repeated one. `undefined` means all. */
+/** Sorted distinct axes in [0, rank), none of a scalar; throws on a repeated one. `undefined` means all. */
 export function normalizeAxes(op: string, axes: readonly number[] | undefined, rank: number): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
   const out = axes.map((a) => normalizeAxis(op, a, rank)).sort((x, y) => x - y);
   for (let i = 1; i < out.length; i++) {
     if (out[i] === out[i - 1]) throw new ShapeError(`${op}: axis ${out[i]} is given twice in ${show(axes)}`);
   }
-  return out;
+  return rank === 0 ? [] : out;
 }
 
 export function checkExtents(op: string, s: Shape): void {

@@ -34,7 +34,10 @@ interface Statistics {
 
 function statistics(op: string, x: Node, axes: readonly number[]): Statistics {
   if (x.dtype !== "f32") throw new DtypeError(`${op}: got ${x.dtype}, takes f32; x.cast("f32") would fit`);
-  const m = detach(maximum(keeping(amax, x, axes), LOWEST));
+  // Nothing has no largest element; any m serves.
+  const empty = axes.some((a) => x.shape[a] === 0);
+  const largest = empty ? keeping(sum, x, axes) : keeping(amax, x, axes);
+  const m = detach(maximum(largest, LOWEST));
   const shifted = sub(x, m);
   const e = exp(shifted);
   return { m, shifted, e, l: keeping(sum, e, axes) };
@@ -50,7 +53,7 @@ export function logSoftmax(x: Node, axis: number): Node {
   return sub(shifted, log(l));
 }
 
-/** log sum exp along sorted axes, which disappear; -inf where all elements are. */
+/** log sum exp along sorted axes, which disappear; -inf where all elements are or there is none, NaN beside +inf. */
 export function logsumexp(x: Node, axes: readonly number[]): Node {
   const { m, l } = statistics("logsumexp", x, axes);
   return reshape(

@@ -5,7 +5,7 @@
  * Letters: g cotangent, y result, a, b, x operands.
  */
 import type { GlslType, Node } from "../node.ts";
-import { eq, gt, lt, where } from "./compare.ts";
+import { eq, gt, le, lt, where } from "./compare.ts";
 import {
   binary,
   choose,
@@ -125,11 +125,11 @@ export const abs: UnaryOp = unary({
 
 export const sign: UnaryOp = unary({
   name: "sign",
-  doc: "-1, 0 or 1.",
+  doc: "-1, 0 or 1; 0 for NaN.",
   dtype: same("sign", signed),
-  evaluate: ([x]) => Math.sign(x!),
+  evaluate: ([x]) => (x! > 0 ? 1 : x! < 0 ? -1 : 0),
   glsl: ([x]) => `sign(${x})`,
-  js: ([x]) => `Math.sign(${x})`,
+  js: ([x]) => `(${x} > 0 ? 1 : ${x} < 0 ? -1 : 0)`,
   vjp: null,
   samples: [{ values: [-3, -0.5, 0, 0.5, 2] }],
   probes: [["f32"], ["i32"]],
@@ -190,18 +190,20 @@ export const round: UnaryOp = unary({
 export const relu: UnaryOp = unary({
   name: "relu",
   doc: "max(x, 0); the derivative at 0 is 0. NaN stays NaN where the driver compares as IEEE 754.",
-  dtype: float("relu"),
+  dtype: same("relu", signed),
   evaluate: ([x]) => (x! < 0 ? 0 : x!),
   // Not max(x, 0.0), which turns NaN into 0 and so hides a diverged training.
-  glsl: ([x], t) => choose(t, compare(t, x!, "<", constant(t, "0.0")), constant(t, "0.0"), x!),
+  glsl: ([x], t) =>
+    t.element === "float" ? choose(t, compare(t, x!, "<", constant(t, "0.0")), constant(t, "0.0"), x!) : `max(${x}, 0)`,
   js: ([x]) => `(${x} < 0 ? 0 : ${x})`,
-  vjp: (g, y) => [where(gt(y, 0), g, 0)],
+  vjp: (g, y) => [where(le(y, 0), 0, g)],
   samples: [offZero],
+  probes: [["f32"], ["i32"]],
 });
 
-/** Cotangents of the operand that wins, or half each on a tie. */
-function shared(g: Node, wins: Node, ties: Node): Node {
-  return where(wins, g, where(ties, mul(g, 0.5), 0));
+/** The cotangent of an operand: none where it loses, half on a tie; all of it beside a NaN, as torch. */
+function shared(g: Node, loses: Node, ties: Node): Node {
+  return where(loses, 0, where(ties, mul(g, 0.5), g));
 }
 
 /** GLSL's max(x, y) is y where x < y and x elsewhere, so a NaN in x stays; one in y is put through by hand. */
@@ -215,7 +217,7 @@ export const maximum: BinaryOp = binary({
   evaluate: ([a, b]) => Math.max(a!, b!),
   glsl: ([a, b], t) => extreme("max", a!, b!, t),
   js: ([a, b]) => `Math.max(${a}, ${b})`,
-  vjp: (g, _, [a, b]) => [shared(g, gt(a!, b!), eq(a!, b!)), shared(g, lt(a!, b!), eq(a!, b!))],
+  vjp: (g, _, [a, b]) => [shared(g, lt(a!, b!), eq(a!, b!)), shared(g, gt(a!, b!), eq(a!, b!))],
   samples: [{ values: [-3, -1, 0.5, 2] }, { values: [-2, 0, 1, 2.5] }],
   probes: pairs,
   commutative: true,
@@ -228,7 +230,7 @@ export const minimum: BinaryOp = binary({
   evaluate: ([a, b]) => Math.min(a!, b!),
   glsl: ([a, b], t) => extreme("min", a!, b!, t),
   js: ([a, b]) => `Math.min(${a}, ${b})`,
-  vjp: (g, _, [a, b]) => [shared(g, lt(a!, b!), eq(a!, b!)), shared(g, gt(a!, b!), eq(a!, b!))],
+  vjp: (g, _, [a, b]) => [shared(g, gt(a!, b!), eq(a!, b!)), shared(g, lt(a!, b!), eq(a!, b!))],
   samples: [{ values: [-3, -1, 0.5, 2] }, { values: [-2, 0, 1, 2.5] }],
   probes: pairs,
   commutative: true,

@@ -4,7 +4,7 @@
 import type { DType } from "../dtype.ts";
 import { InvariantError, ShapeError } from "../errors.ts";
 import { reduce, view, type Node, type ReduceDefinition, type ViewDefinition } from "../node.ts";
-import { broadcastShapes, sameShape, show, type Shape } from "../shape.ts";
+import { broadcastShapes, checkExtents, sameShape, show, type Shape } from "../shape.ts";
 import { reshape } from "./view.ts";
 
 export const expandView: ViewDefinition = {
@@ -43,6 +43,7 @@ export const sumReduce: ReduceDefinition = {
 /** Broadcasts x to `shape`; x's axes align right, extents are equal or 1. */
 export function expand(x: Node, shape: Shape): Node {
   if (sameShape(x.shape, shape)) return x;
+  checkExtents("expand", shape);
   const lead = shape.length - x.shape.length;
   if (lead < 0 || x.shape.some((e, i) => e !== 1 && e !== shape[lead + i])) {
     throw new ShapeError(`expand: ${show(x.shape)} does not broadcast to ${show(shape)}`);

@@ -144,16 +144,19 @@ const indexOf =
     return "i32";
   };
 
+/** Whether x is the first NaN. */
+const first = (best: number, x: number): boolean => Number.isNaN(x) && !Number.isNaN(best);
+
 export const argmaxReduce: ReduceDefinition = {
   kind: "reduce",
   name: "argmax",
-  doc: "Position of the largest element along one axis, the first of ties.",
+  doc: "Position of the largest element along one axis, the first of ties; NaN counts as the largest, where the driver compares as IEEE 754.",
   dtype: indexOf("argmax"),
   identity: amaxReduce.identity,
   form: "index",
-  combine: (best, x) => (x > best ? 1 : 0),
+  combine: (best, x) => (x > best || first(best, x) ? 1 : 0),
   glsl: (best, x) => `${x} > ${best}`,
-  js: (best, x) => `${x} > ${best}`,
+  js: (best, x, t) => `${x} > ${best}${t === "f32" ? ` || (${x} !== ${x} && ${best} === ${best})` : ""}`,
   vjp: null,
   samples: { values: [-2, -1, 0, 1, 2] },
   probes: ["f32", "i32", "u32"],
@@ -163,13 +166,13 @@ export const argmaxReduce: ReduceDefinition = {
 export const argminReduce: ReduceDefinition = {
   kind: "reduce",
   name: "argmin",
-  doc: "Position of the smallest element along one axis, the first of ties.",
+  doc: "Position of the smallest element along one axis, the first of ties; NaN counts as the smallest, where the driver compares as IEEE 754.",
   dtype: indexOf("argmin"),
   identity: aminReduce.identity,
   form: "index",
-  combine: (best, x) => (x < best ? 1 : 0),
+  combine: (best, x) => (x < best || first(best, x) ? 1 : 0),
   glsl: (best, x) => `${x} < ${best}`,
-  js: (best, x) => `${x} < ${best}`,
+  js: (best, x, t) => `${x} < ${best}${t === "f32" ? ` || (${x} !== ${x} && ${best} === ${best})` : ""}`,
   vjp: null,
   samples: { values: [-2, -1, 0, 1, 2] },
   probes: ["f32", "i32", "u32"],

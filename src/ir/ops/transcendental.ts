@@ -81,7 +81,7 @@ const sinTurned: GlslFunction = {
 }`,
 };
 
-/** The builtin is undefined for a < 0 and for 0 to the 0; the signs are those of C. */
+/** The builtin is undefined for a < 0 and for 0 to the 0; signs, x^0 = 1 and 1^x = 1 are those of C. */
 const powOf: GlslFunction = {
   name: "powOf",
   needs: [logOf],
@@ -90,7 +90,8 @@ const powOf: GlslFunction = {
   ${t.value} odd = ${choose(t, compare(t, "mod(b, 2.0)", "==", constant(t, "1.0")), "-p", "p")};
   ${t.value} below = ${choose(t, compare(t, "floor(b)", "==", "b"), "odd", constant(t, glslNaN))};
   ${t.value} y = ${choose(t, compare(t, "a", "<", constant(t, "0.0")), "below", "p")};
-  return ${choose(t, compare(t, "b", "==", constant(t, "0.0")), constant(t, "1.0"), "y")};
+  ${t.value} whole = ${choose(t, compare(t, "b", "==", constant(t, "0.0")), constant(t, "1.0"), "y")};
+  return ${choose(t, compare(t, "a", "==", constant(t, "1.0")), constant(t, "1.0"), "whole")};
 }`,
 };
 
@@ -204,12 +205,13 @@ export const softplus: UnaryOp = unary({
 
 export const pow: BinaryOp = binary({
   name: "pow",
-  doc: "a^b with the signs of C: a < 0 takes whole b only, NaN otherwise; x^0 = 1. At a = 0 the gradient of b >= 0 is 0, as torch.",
+  doc: "a^b with the signs of C: a < 0 takes whole b only, NaN otherwise; x^0 = 1^x = 1. At a = 0 the gradient of b >= 0 is 0, as torch.",
   dtype: float("pow"),
-  evaluate: ([a, b]) => a! ** b!,
+  // JavaScript gives NaN for 1 to the NaN or infinity.
+  evaluate: ([a, b]) => (a === 1 ? 1 : a! ** b!),
   glsl: ([a, b]) => `powOf(${a}, ${b})`,
   needs: [powOf],
-  js: ([a, b]) => `Math.pow(${a}, ${b})`,
+  js: ([a, b]) => `(${a} === 1 ? 1 : Math.pow(${a}, ${b}))`,
   vjp(g, y, [a, b]) {
     // Where the formulas read 0 * inf, an operand is replaced before it can: a branch not taken by `where` would still
     // make NaN in the second derivative.

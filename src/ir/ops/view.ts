@@ -8,7 +8,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import { view, type Attrs, type Node, type ViewDefinition } from "../node.ts";
-import { numel, sameShape, show, type Shape } from "../shape.ts";
+import { checkExtents, numel, sameShape, show, type Shape } from "../shape.ts";
 
 /** Typed readings of attributes; the builders below are the only writers. */
 const list = (attrs: Attrs, key: string): readonly number[] => attrs[key] as readonly number[];
@@ -279,6 +279,7 @@ const windowAttrs = (attrs: Attrs): WindowOptions => ({
 
 export function reshape(x: Node, shape: Shape): Node {
   if (sameShape(x.shape, shape)) return x;
+  checkExtents("reshape", shape);
   if (numel(x.shape) !== numel(shape)) {
     throw new ShapeError(
       `reshape: ${show(x.shape)} has ${numel(x.shape)} elements, ${show(shape)} has ${numel(shape)}`,
