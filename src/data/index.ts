@@ -34,4 +34,12 @@ export { hostTensor, type HostTensor } from "./host-tensor.ts";
 export { type IdxArray, parseIdx, readIdx } from "./idx.ts";
 export type { Delivered, LoaderOptions } from "./loader.ts";
 export { ImageDataset, type ImageOptions, type LabelledImages, mnist, type MnistOptions } from "./mnist.ts";
+export {
+  loadSafetensors,
+  type NamedTensors,
+  parseSafetensors,
+  type Safetensors,
+  saveSafetensors,
+  writeSafetensors,
+} from "./safetensors.ts";
 export type { WordSource } from "./words.ts";
