@@ -34,9 +34,13 @@ export async function setUp() {
 
 /** Everything in place, by stamp: no process is started to find out. */
 function isReady() {
-  if (!packagesAreInstalled(root) || !glIsBuilt(root)) return false;
+  return isProven() && missing().length === 0;
+}
+
+/** Whether the probe of this gl, with these packages, found a context. */
+function isProven() {
   const stamp = readStamp(root);
-  return stamp.lockfile === lockfileHash(root) && stamp.probe.ok && missing().length === 0;
+  return glIsPresent() && stamp.lockfile === lockfileHash(root) && stamp.probe.ok;
 }
 
 const missing = () => missingPrograms({ glIsBuilt: glIsPresent(), vulkanIsLinked: vulkanIsLinked(root) });
@@ -48,8 +52,9 @@ function doSetUp() {
     say("npm ci --ignore-scripts");
     installPackages(root);
   }
-  if (missing().length > 0 || !readStamp(root)?.probe.ok)
+  if (missing().length > 0 || !readStamp(root)?.probe.ok) {
     installSystemPackages(missing(), join(root, triedPackages), say);
+  }
 
   const lacking = missing();
   if (!glIsPresent()) {
@@ -58,14 +63,15 @@ function doSetUp() {
     const failure = buildGl(root);
     if (failure !== undefined) return failure;
   }
-  linkVulkan(root);
-  const result = probe(root);
-  writeStamp(root, result);
+  if (!isProven()) {
+    linkVulkan(root);
+    const { probe: found } = writeStamp(root, probe(root));
+    if (found.ok) say(`ready: ${found.how}, ${found.capabilities.maxDrawBuffers} render targets`);
+  }
   const stillLacking = missing();
   if (stillLacking.length > 0) return describeMissing(stillLacking);
-  if (!result.ok) return `no WebGL2 context: ${result.reason}. Fix: ${result.fix}`;
-  say(`ready: ${result.how}, ${result.capabilities.renderer}, ${result.capabilities.maxDrawBuffers} render targets`);
-  return undefined;
+  const { probe: found } = readStamp(root);
+  return found.ok ? undefined : `no WebGL2 context: ${found.reason}. Fix: ${found.fix}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
