@@ -35,6 +35,9 @@ const exceptions = new Set([
   "platform/headless-gl.ts -> runtime/gl-types.ts",
 ]);
 
+/** The reader of textual IR, which only the entry texgrad/text reaches. */
+const packages: Readonly<Record<string, RegExp>> = { "ohm-js": /^ir\/text\// };
+
 interface ImportLine {
   readonly from: string;
   /** A path under src, or the name of a package as it is written. */
@@ -87,9 +90,10 @@ describe("imports of src", () => {
   });
 
   test("name no package, Node module or gl outside the platform", () => {
-    const wrong = importLines.filter(
-      ({ from, to, isOurs }) => !isOurs && to !== "#platform" && folderOf(from) !== "platform",
-    );
+    const wrong = importLines.filter(({ from, to, isOurs }) => {
+      if (isOurs || to === "#platform" || folderOf(from) === "platform") return false;
+      return !packages[to]?.test(from);
+    });
     expect(wrong.map(show)).toEqual([]);
   });
 
