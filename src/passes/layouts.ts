@@ -75,41 +75,45 @@ export function defaultLayout(n: Node, profile: DeviceProfile, tile: { dim: numb
   return made;
 }
 
-/** Inputs first; joins values of one layout where one of them reads the other in place, or both loop over the same operands. */
+/**
+ * Inputs first; joins values of one form of layout where one of them reads the other in place, or both loop over the
+ * same operands. A value that reads two groups in place joins them all.
+ */
 function group(
   partition: Partition,
   layouts: ReadonlyMap<Node, Layout>,
   stores: (n: Node) => number,
   profile: DeviceProfile,
 ): readonly (readonly Node[])[] {
-  const groups: Node[][] = [];
+  const groups = new Set<Node[]>();
   const groupOf = new Map<Node, Node[]>();
-  const ascending = [...partition.stored.keys()].sort((a, b) => a.id - b.id);
-  for (const n of ascending) {
-    const layout = layouts.get(n)!;
-    const joined = profile.off.includes("outputs")
-      ? undefined
-      : groups.find((g) => {
-          const first = g[0]!;
-          const targets = g.reduce((sum, e) => sum + stores(e), stores(n)) * layout.R;
-          return (
-            first.dtype === n.dtype &&
-            layoutForm(layouts.get(first)!) === layoutForm(layout) &&
-            targets <= profile.maxDrawBuffers &&
-            (g.some((e) => readsInPlace(partition, n, e)) || g.some((e) => sharesLoop(partition, n, e))) &&
-            !reachesThroughOthers(partition, groupOf, n, g)
-          );
-        });
-    if (joined !== undefined) {
-      joined.push(n);
-      groupOf.set(n, joined);
-    } else {
-      const made = [n];
-      groups.push(made);
-      groupOf.set(n, made);
+  const fits = (a: readonly Node[], b: readonly Node[]): boolean => {
+    const layout = layouts.get(a[0]!)!;
+    const targets = [...a, ...b].reduce((sum, e) => sum + stores(e), 0) * layout.R;
+    return (
+      a[0]!.dtype === b[0]!.dtype &&
+      layoutForm(layouts.get(b[0]!)!) === layoutForm(layout) &&
+      targets <= profile.maxDrawBuffers &&
+      !reachesThroughOthers(partition, groupOf, a, b) &&
+      !reachesThroughOthers(partition, groupOf, b, a)
+    );
+  };
+  for (const n of [...partition.stored.keys()].sort((a, b) => a.id - b.id)) {
+    let own = [n];
+    groups.add(own);
+    groupOf.set(n, own);
+    if (profile.off.includes("outputs")) continue;
+    for (const g of [...groups]) {
+      if (g === own || !groups.has(g) || !g.some((e) => readsInPlace(partition, n, e) || sharesLoop(partition, n, e)))
+        continue;
+      if (!fits(g, own)) continue;
+      g.push(...own);
+      for (const e of own) groupOf.set(e, g);
+      groups.delete(own);
+      own = g;
     }
   }
-  return orderGroups(partition, groups, groupOf);
+  return orderGroups(partition, [...groups], groupOf);
 }
 
 /** A layout apart from axes of extent 1: values of one form are written by one kernel. */
@@ -148,31 +152,26 @@ function sharesLoop(partition: Partition, a: Node, b: Node): boolean {
   return of(a).some((d) => loads.has(d.node) && d.trips === of(b).find((e) => e.node === d.node)!.trips);
 }
 
-/** Whether n needs a value of group g by way of a kernel outside g (then they cannot be one draw). */
+/** Whether group a needs a value of group b by way of a third kernel (then they cannot be one draw). */
 function reachesThroughOthers(
   partition: Partition,
   groupOf: ReadonlyMap<Node, readonly Node[]>,
-  n: Node,
-  g: readonly Node[],
+  a: readonly Node[],
+  b: readonly Node[],
 ): boolean {
-  const seen = new Set<readonly Node[]>();
-  const stack: (readonly Node[])[] = [];
-  const push = (members: readonly Node[]): void => {
-    for (const m of members) {
+  const seen = new Set<readonly Node[]>([a, b]);
+  const stack: (readonly Node[])[] = [a];
+  while (stack.length > 0) {
+    const g = stack.pop()!;
+    for (const m of g) {
       for (const d of partition.reads.get(m)!) {
         const other = groupOf.get(d.node);
-        if (other !== undefined && other !== g && !seen.has(other)) {
-          seen.add(other);
-          stack.push(other);
-        }
+        if (other === b && g !== a) return true;
+        if (other === undefined || seen.has(other)) continue;
+        seen.add(other);
+        stack.push(other);
       }
     }
-  };
-  push([n]);
-  while (stack.length > 0) {
-    const other = stack.pop()!;
-    for (const m of other) if (partition.reads.get(m)!.some((d) => groupOf.get(d.node) === g)) return true;
-    push(other);
   }
   return false;
 }

@@ -185,7 +185,7 @@ export function partition(
     if (isExpanding(n) && asked.every((d) => d.inLoop)) return { inline: "expanding" };
     if (sitsOnReduction(n)) return { store: "epilogue" };
     if (paths > MAX_PATHS) return { store: "paths" };
-    if (n.op.kind === "map" && (n.op.trivial === true || scalesByNumber(n))) return { inline: "trivial" };
+    if (n.op.kind === "map" && (n.op.trivial === true || scalesByNumber(n) || isMask(n))) return { inline: "trivial" };
     const contractions = asked.filter((d) => d.inLoop && evaluations(d) > size).length;
     if (contractions >= 2) return { store: "contractions" };
     const refetch = Math.max(...asked.map(evaluations)) / Math.max(size, 1);
@@ -253,13 +253,18 @@ export function partition(
     return n.inputs.length === 2 && n.inputs.some((e) => onNumber(e));
   }
 
+  /** A selection between a value and a number: where(mask, x, 0). */
+  function isMask(n: Node): boolean {
+    return n.inputs.length === 3 && n.inputs[0]!.dtype === "bool" && n.inputs.slice(1).some((e) => onNumber(e));
+  }
+
   function onNumber(n: Node): boolean {
     let at = n;
     while (at.op.kind === "view") at = at.inputs[0]!;
     return at.op.kind === "leaf" && at.op.role !== "buffer" && at.op.role !== "iota";
   }
 
-  /** Buffers a value reads if it is recomputed, reductions counted as buffers. */
+  /** Buffers a value reads if it is recomputed; work that ends where a reduction ends counts as one. */
   function loadsBelow(n: Node): number {
     const loads = new Set<Node>();
     const seen = new Set<Node>();
@@ -268,7 +273,11 @@ export function partition(
       const e = stack.pop()!;
       if (seen.has(e)) continue;
       seen.add(e);
-      if (leaf(e) || (e !== n && (e.op.kind === "reduce" || e.op.kind === "gather"))) loads.add(e);
+      if (
+        leaf(e) ||
+        (e !== n && (e.op.kind === "reduce" || e.op.kind === "gather" || (e.op.kind === "map" && sitsOnReduction(e))))
+      )
+        loads.add(e);
       else stack.push(...e.inputs);
     }
     return loads.size;
@@ -284,8 +293,12 @@ function reductionBases(order: readonly Node[], leaf: (n: Node) => boolean): Map
     if (n.op.kind === "reduce") bases.set(n, n);
     else if (n.op.kind === "map" || n.op.kind === "view") {
       const size = numel(n.shape);
-      const on = n.inputs.find((e) => numel(e.shape) === size && bases.has(e));
-      if (on !== undefined) bases.set(n, bases.get(on)!);
+      // Of several, the youngest: the others may be what it was computed from.
+      for (const e of n.inputs) {
+        const base = bases.get(e);
+        if (base === undefined || numel(e.shape) !== size) continue;
+        if (bases.get(n) === undefined || base.id > bases.get(n)!.id) bases.set(n, base);
+      }
     }
   }
   return bases;

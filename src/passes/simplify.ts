@@ -119,6 +119,22 @@ export function mergeReductions(n: Node, uses: (n: Node) => number): Node | null
   return reduce(op, lifted, [...inner.keys(), ...outer.map((a) => a + inner.length)]);
 }
 
+/** A permutation of a reduction is the reduction of a permutation, so that what is stored has the order it is read in. */
+export function permuteBelow(n: Node, uses: (n: Node) => number): Node | null {
+  const inner = n.inputs[0];
+  if (n.op !== permuteView || inner === undefined || inner.op.kind !== "reduce" || uses(inner) > 1) return null;
+  const x = inner.inputs[0]!;
+  const reduced = inner.attrs["axes"] as readonly number[];
+  const rest = x.shape.map((_, i) => i).filter((i) => !reduced.includes(i));
+  const order = (n.attrs["axes"] as readonly number[]).map((a) => rest[a]!);
+  return reduce(
+    inner.op,
+    permute(x, [...reduced, ...order]),
+    reduced.map((_, i) => i),
+  );
+}
+
+export const PERMUTE_BELOW = "permute(reduce x) => reduce(permute x)";
 export const LAW_2 = "reduce_b(view(reduce_a x)) => reduce_{a,b}(lifted view x)";
 
 /** Simplifies everything below `roots`. */
@@ -137,9 +153,18 @@ export function simplify(roots: readonly Node[], hits: Hits | null, off: readonl
       },
       examples: () => [],
     };
+    const below: Rule = {
+      law: PERMUTE_BELOW,
+      apply: (n) => {
+        const made = permuteBelow(n, (e) => uses.get(e) ?? 1);
+        merged ||= made !== null;
+        return made;
+      },
+      examples: () => [],
+    };
     const next = rewrite(
       roots.map((r) => became.get(r)!),
-      [law2, ...simplifyRules],
+      [law2, below, ...simplifyRules],
       hits,
     );
     became = new Map([...became].map(([a, b]) => [a, next.get(b) ?? b]));
