@@ -20,7 +20,7 @@ export type Glyph = readonly Stroke[];
 function sine(degrees: number): number {
   const turn = degrees - 360 * Math.round(degrees / 360); // [-180, 180]
   const folded = turn > 90 ? 180 - turn : turn < -90 ? -180 - turn : turn;
-  const x = folded * (3.141592653589793 / 180);
+  const x = folded * (Math.PI / 180);
   const q = x * x;
   return x * (1 + q * (-1 / 6 + q * (1 / 120 + q * (-1 / 5040 + q * (1 / 362880)))));
 }

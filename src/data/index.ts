@@ -43,3 +43,5 @@ export {
   writeSafetensors,
 } from "./safetensors.ts";
 export type { WordSource } from "./words.ts";
+export type { Progress } from "./progress.ts";
+export { track, type Tracker, type TrackOptions } from "./track.ts";

@@ -52,14 +52,14 @@ export function parseStrictJson(text: string): Json {
   const string = (): string => {
     skipSpace();
     const literal = match(STRING);
-    if (literal === undefined) fail(text[at] === '"' ? "a string without an end" : "expected a string");
+    if (literal === undefined) return fail(text[at] === '"' ? "a string without an end" : "expected a string");
     let value: unknown;
     try {
-      value = JSON.parse(literal as string);
+      value = JSON.parse(literal);
     } catch {
       fail("a string with a bad escape or control character");
     }
-    at += (literal as string).length;
+    at += literal.length;
     return value as string; // JSON.parse of a quoted literal
   };
   const object = (depth: number): JsonObject => {

@@ -123,7 +123,7 @@ describe("readIdx", () => {
     const labels = await readIdx(digits.labels);
     expect([images.type, images.shape]).toEqual(["u8", [10_000, 28, 28]]);
     expect([labels.type, labels.shape]).toEqual(["u8", [10_000]]);
-    expect([...labels.data.slice(0, 8)]).toEqual([7, 2, 1, 0, 4, 1, 4, 9]);
+    expect(labels.data.slice(0, 8)).toEqual(bytes(7, 2, 1, 0, 4, 1, 4, 9));
   });
 });
 
