@@ -82,7 +82,7 @@ export const div: BinaryOp = binary({
   glsl: ([a, b], t) => (t.element === "float" ? `${a} / ${b}` : `${t.mask}(${a}) / ${t.mask}(${b})`),
   js: ([a, b]) => `${a} / ${b}`,
   vjp: (g, y, [a, b]) => (isInt(a!.dtype) ? [null, null] : [div(g, b!), neg(mul(div(g, b!), y))]),
-  samples: [span, offZero],
+  samples: [span, { values: [-3, -2, -1.25, 1, 1.25, 2, 3] }],
   probes: pairs,
   neutral: { right: 1 },
 });

@@ -190,7 +190,7 @@ const castDefinition: MapDefinition = {
     return `Math.min(Math.max(Math.trunc(${x}), ${range[target][0]}), ${range[target][1]})`;
   },
   vjp: (g, _, [x], attrs) => [x!.dtype === "f32" && to(attrs) === "f32" ? g : null],
-  samples: [{ values: [-3, -1.5, 0, 0.5, 1, 2, 70000] }],
+  samples: [{ values: [-3, -1.5, 0, 0.5, 1, 2, 300] }],
   probes: anyDtype.map((t) => [t]),
   probeAttrs: dtypes.map((t) => ({ to: t })),
   passes: (t, attrs) => t === to(attrs),
