@@ -1,0 +1,14 @@
+/**
+ * What the passes may assume of the cpu device: one target, and limits no graph reaches. Layouts only order its loops.
+ */
+import type { DeviceProfile } from "../../ir/plan.ts";
+
+export const cpuProfile = (off: readonly string[]): DeviceProfile => ({
+  name: "cpu",
+  maxTextureSize: 2 ** 26,
+  maxDrawBuffers: 1,
+  maxTextureUnits: 64,
+  maxFragmentUniformVectors: 1024,
+  fetch: "texelFetch",
+  off,
+});
