@@ -222,6 +222,6 @@ function requireFloats({ floatRender, intTextures, renderer }: Capabilities): vo
   const missing = !floatRender ? "32-bit float" : !intTextures ? "32-bit integer" : null;
   if (missing === null) return;
   throw new DeviceError(
-    `webgl: this context (${renderer}) cannot draw to ${missing} textures and read them back; use another browser or driver`,
+    `webgl: this context (${renderer}) cannot draw to ${missing} textures and read them back`,
   );
 }
