@@ -12,14 +12,30 @@ import type { Node } from "../ir/node.ts";
 import { cell as cellLeaf } from "../ir/ops/leaf.ts";
 import type { Shape } from "../ir/shape.ts";
 import type { CellIdentity, CellSource } from "../ir/source.ts";
+import type { Handle } from "./handle.ts";
 import { callerLine } from "./lines.ts";
 
 let nextId = 1;
 
-/** Storage of one version: on the device, on the host, still an expression (the first version only), or lost. */
+/** Storage of one version: on the device or on the host; null while it is an expression (the first version) or lost. */
 export type Content = DeviceBuffer | HostArray | null;
 
 export const isHost = (c: Content): c is HostArray => ArrayBuffer.isView(c);
+
+interface Storage {
+  current: Content;
+  previous: Content;
+  /** A third buffer, where a plan reads the previous version while the next one is written. */
+  spare: DeviceBuffer | null;
+}
+
+function free(storage: Storage): void {
+  for (const c of [storage.current, storage.previous, storage.spare]) if (c !== null && !isHost(c)) c.release();
+  storage.current = storage.previous = storage.spare = null;
+}
+
+/** Frees what was never disposed of. When it runs is anyone's guess; nothing depends on it. */
+const unreachable = new FinalizationRegistry<Storage>(free);
 
 export class Cell implements CellIdentity {
   readonly id = nextId++;
@@ -30,10 +46,7 @@ export class Cell implements CellIdentity {
   version = 0;
   /** What the first version is computed from, until it has been. */
   initial: Node | null;
-  current: Content;
-  previous: Content = null;
-  /** A third buffer, where a plan reads the previous version while the next one is written. */
-  spare: DeviceBuffer | null = null;
+  readonly storage: Storage;
   /** The layout every version has; null until a plan has written the cell. */
   layout: string | null = null;
   /** The next version, once assigned. */
@@ -43,6 +56,8 @@ export class Cell implements CellIdentity {
   pendingLine = "";
   /** Whether gradients ever flowed here: then a frozen use is cut by `detach`. */
   differentiable = false;
+  /** The tensor that accumulates its gradient. */
+  owner: Handle | null = null;
   disposed = false;
   #leaf: Node | null = null;
 
@@ -51,8 +66,9 @@ export class Cell implements CellIdentity {
     this.dtype = dtype;
     this.shape = shape;
     const onHost = ArrayBuffer.isView(initial);
-    this.current = onHost ? initial : null;
+    this.storage = { current: onHost ? initial : null, previous: null, spare: null };
     this.initial = onHost ? null : initial;
+    unreachable.register(this, this.storage, this);
   }
 
   /** The leaf of the published version. */
@@ -73,34 +89,31 @@ export class Cell implements CellIdentity {
     this.pendingLine = callerLine();
   }
 
-  /** Makes the assigned value, now stored in `content`, the current version. Gives the storage that is free again. */
+  /** Makes the assigned value, now stored in `content`, the current version. Gives the storage nobody needs now. */
   publish(content: DeviceBuffer | HostArray): DeviceBuffer | null {
-    const oldest = this.previous;
-    this.previous = this.current;
-    this.current = content;
+    const { storage } = this;
+    const oldest = storage.previous;
+    storage.previous = storage.current;
+    storage.current = content;
     this.version += 1;
     this.initial = null;
     this.pending = null;
     this.line = this.pendingLine;
     this.#leaf = null;
-    if (oldest === null || isHost(oldest) || oldest === content) return null;
-    if (this.spare === null) {
-      this.spare = oldest;
-      return null;
-    }
-    return oldest;
+    return oldest === null || isHost(oldest) || oldest === content ? null : oldest;
   }
 
   /** Storage of a version; throws StaleTensorError where it has none any more. */
   at(version: number): Content {
     this.checkAlive();
-    if (version === this.version) return this.current;
-    if (version === this.version - 1 && this.previous !== null) return this.previous;
+    if (version === this.version) return this.storage.current;
+    if (this.readable(version)) return this.storage.previous;
     throw new StaleTensorError(this.staleMessage(version));
   }
 
   readable(version: number): boolean {
-    return !this.disposed && (version === this.version || (version === this.version - 1 && this.previous !== null));
+    if (this.disposed) return false;
+    return version === this.version || (version === this.version - 1 && this.storage.previous !== null);
   }
 
   staleMessage(version: number): string {
@@ -118,8 +131,8 @@ export class Cell implements CellIdentity {
 
   /** Frees all storage. */
   dispose(): void {
-    for (const c of [this.current, this.previous, this.spare]) if (c !== null && !isHost(c)) c.release();
-    this.current = this.previous = this.spare = null;
+    free(this.storage);
+    unreachable.unregister(this);
     this.pending = null;
     this.disposed = true;
   }

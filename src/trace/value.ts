@@ -3,10 +3,11 @@
  */
 import type { DeviceBuffer } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
-import { StaleTensorError } from "../ir/errors.ts";
+import { DisposedError, StaleTensorError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { carried } from "../ir/ops/leaf.ts";
 import type { Shape } from "../ir/shape.ts";
+import type { Cell } from "./cell.ts";
 import type { Run } from "./plan.ts";
 
 export class Value {
@@ -26,12 +27,17 @@ export class Value {
   number = -1;
   /** Whether the expression reads a value of an earlier submit. */
   carries = false;
+  /** A read under way. */
+  reading: Promise<HostArray> | null = null;
+  /** Number of submits that had assigned cells when it was traced. */
+  born = 0;
   /** Whether another traced expression uses it. */
   used = false;
   /** Line that traced it, where lines are captured. */
   line = "";
   /** Why `node` is gone, if it is and `host` is not there. */
   lost = "";
+  disposed = false;
   #leaf: Node | null = null;
   #constant: Node | null = null;
 
@@ -61,8 +67,47 @@ export class Value {
 
   /** The expression, or StaleTensorError. */
   expression(): Node {
+    this.checkAlive();
     if (this.node === null) throw new StaleTensorError(this.lost);
     return this.node;
+  }
+
+  /** Where the value is now, on the device before the host; null where it would have to be computed. */
+  stored(): DeviceBuffer | HostArray | null {
+    this.checkAlive();
+    if (this.own !== null) return this.own;
+    const result = this.run?.root(this.number) ?? null;
+    if (result !== null) return result;
+    if (this.host !== null) return this.host;
+    const source = this.node?.source;
+    if (source?.kind === "input") return source.array;
+    if (source?.kind === "carried") return (source.value as Value).stored();
+    if (source?.kind !== "cell") return null;
+    const cell = source.cell as Cell;
+    return cell.readable(source.version) ? cell.at(source.version) : null;
+  }
+
+  /** Whether it was computed: later traces then read it through a leaf. */
+  get isComputed(): boolean {
+    return this.run !== null || this.own !== null;
+  }
+
+  /** Keeps a value that was read. What only its expression kept alive goes, unless a gradient may need it. */
+  keep(array: HostArray): void {
+    this.host = array;
+    if (!this.requiresGrad && this.run !== null) this.node = null;
+  }
+
+  checkAlive(): void {
+    if (this.disposed) throw new DisposedError(this.lost);
+  }
+
+  dispose(where: string): void {
+    this.own?.release();
+    this.own = this.host = this.node = this.run = null;
+    this.snapshot = false;
+    this.disposed = true;
+    this.lost = `the tensor was disposed${where === "" ? "" : ` at ${where}`}`;
   }
 
   /** Drops the expression, and with it everything only it kept alive. */

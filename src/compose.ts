@@ -1,0 +1,10 @@
+/**
+ * Where the parts are put together: the device that tensors use unless told otherwise.
+ *
+ * The engine imports `defaultDevice` by name, so no bundler can drop it, whichever entry is used.
+ */
+import type { Device } from "./ir/device.ts";
+import { referenceDevice } from "./reference.ts";
+
+/** Called once, when a value is first needed. */
+export const defaultDevice = (): Device => referenceDevice();

@@ -1,0 +1,376 @@
+/**
+ * What is traced and not yet submitted, and when it is.
+ *
+ * Roots of a submit: what is asked for, every pending assignment, every loss differentiated since the last submit, each
+ * pending gradient that no step consumes, pending expressions over values of earlier submits (whose storage goes round),
+ * and snapshots. Nothing is published before the run is done, so an error leaves every cell as it was and the call may
+ * be repeated.
+ */
+import { defaultDevice } from "../compose.ts";
+import type { Device, DeviceBuffer } from "../ir/device.ts";
+import { BYTES_PER_ELEMENT, type HostArray } from "../ir/dtype.ts";
+import { GradError, InvariantError } from "../ir/errors.ts";
+import type { Node } from "../ir/node.ts";
+import { detach } from "../ir/ops/compare.ts";
+import { numel } from "../ir/shape.ts";
+import { isHost, type Cell } from "./cell.ts";
+import { callerLine } from "./lines.ts";
+import type { Root, Run } from "./plan.ts";
+import { firstVersion, place, Runner } from "./runner.ts";
+import { Value } from "./value.ts";
+
+/** Pending nodes after which everything that waits is submitted. */
+const PENDING_NODES = 20_000;
+/** Part of the device's budget that pending inputs may reach before everything that waits is submitted. */
+const PENDING_SHARE = 1 / 4;
+/** Results smaller than this fit every device. */
+const SMALL = 1 << 16;
+
+/** A tensor that accumulates a gradient, as far as submits care. */
+export interface GradientHolder {
+  readonly gradient: Value | null;
+  /** Somebody looked at it: it is a result. */
+  gradientSeen: boolean;
+  /** A step of this submit consumes it: it need not be stored. */
+  gradientTaken: boolean;
+}
+
+interface Reading {
+  readonly value: Value;
+  readonly resolve: (array: HostArray | Promise<HostArray>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Engine {
+  #runner: Runner | null = null;
+  #pending: Value[] = [];
+  readonly #assigned = new Set<Cell>();
+  readonly #snapshots = new Set<Value>();
+  /** Cells whose first version must be made before what it is made of changes. */
+  readonly #fresh = new Set<Cell>();
+  readonly #differentiated = new Set<Value>();
+  readonly #holders = new Set<GradientHolder>();
+  #reads: Reading[] = [];
+  /** Earlier runs whose stored intermediates the next submit may use (`item()` before `backward()`). */
+  readonly #borrowed = new Set<Run>();
+  /** Assignments of the step being built, with what was pending before. */
+  #undo: Map<Cell, Node | null> | null = null;
+  /** Id of the youngest node when nothing was pending. */
+  #base = 0;
+  #inputBytes = 0;
+  /** Submits that assigned cells; what is pending for two of them may have become unreadable. */
+  #steps = 0;
+
+  get runner(): Runner {
+    return (this.#runner ??= new Runner(defaultDevice()));
+  }
+  get device(): Device {
+    return this.runner.device;
+  }
+
+  /** Takes another device. What is pending stays pending; cells move by way of the host when they are next read. */
+  setDevice(device: Device): void {
+    this.#runner?.dispose();
+    this.#runner = new Runner(device);
+    this.#borrowed.clear();
+  }
+
+  // Tracing.
+
+  /** A new tensor's value. `carries`: whether the expression reads a value of an earlier submit. */
+  trace(node: Node, requiresGrad: boolean, carries: boolean): Value {
+    if (numel(node.shape) > SMALL) this.device.checkFits(node.op.name, node.dtype, node.shape);
+    const v = new Value(node, requiresGrad);
+    v.carries = carries;
+    if (node.inputs.length === 0) {
+      if (node.source?.kind === "input") this.#inputBytes += numel(node.shape) * BYTES_PER_ELEMENT;
+      return v;
+    }
+    v.line = callerLine();
+    v.born = this.#steps;
+    this.#pending.push(v);
+    if (node.id - this.#base > PENDING_NODES || this.#pending.length > PENDING_NODES || this.#inputsAreMany()) {
+      this.#flush();
+    }
+    return v;
+  }
+
+  #inputsAreMany(): boolean {
+    return this.#inputBytes > 1e6 && this.#inputBytes > this.device.memory().budget * PENDING_SHARE;
+  }
+
+  /** Runs `f` as if it had not been: what it traces is not pending afterwards. For graphs that are only looked at. */
+  scratch<T>(f: () => T): T {
+    const pending = this.#pending;
+    const losses = [...this.#differentiated];
+    this.#pending = [];
+    try {
+      return f();
+    } finally {
+      this.#pending = pending;
+      for (const v of this.#differentiated) if (!losses.includes(v)) this.#differentiated.delete(v);
+    }
+  }
+
+  assign(cell: Cell, value: Node): void {
+    if (this.#undo !== null && !this.#undo.has(cell)) this.#undo.set(cell, cell.pending);
+    cell.assign(value);
+    this.#assigned.add(cell);
+  }
+
+  snapshot(v: Value): void {
+    v.snapshot = true;
+    this.#snapshots.add(v);
+  }
+
+  /** Has the next submit make the cell's first version. */
+  materialise(cell: Cell): void {
+    this.#fresh.add(cell);
+  }
+
+  /** Notes that `loss` was differentiated, its gradients are in `holders`, and `from` are the runs that computed parts. */
+  differentiated(loss: Value | null, holders: readonly GradientHolder[], from: Iterable<Run>): void {
+    if (loss !== null && loss.run === null) this.#differentiated.add(loss);
+    for (const h of holders) this.#holders.add(h);
+    for (const run of from) this.#borrowed.add(run);
+  }
+
+  // Submitting.
+
+  /** Submits everything that is due, and `asked`. */
+  submit(asked: readonly Value[] = []): void {
+    const { roots, uploads } = this.#roots(asked);
+    if (roots.length === 0 && uploads.length === 0) return;
+    for (const run of this.#borrowed) if (run.walk === null) this.#borrowed.delete(run);
+    const contents = uploads.map(([cell, array]) =>
+      cell.layout === null ? array : this.device.upload(array, cell.dtype, cell.shape, cell.layout),
+    );
+    let run: Run | null = null;
+    try {
+      if (roots.length > 0) run = this.runner.execute(roots, this.#borrowed);
+    } catch (error) {
+      for (const c of contents) if (!isHost(c)) c.release();
+      throw error;
+    }
+    uploads.forEach(([cell], i) => cell.publish(contents[i]!)?.release());
+    if (this.#assigned.size > 0) this.#steps += 1;
+    this.#assigned.clear();
+    this.#snapshots.clear();
+    this.#fresh.clear();
+    this.#borrowed.clear();
+    if (run !== null) this.#settle(run, asked);
+  }
+
+  /** Traces a step by `build`, submits it with all that is due, and has `commit` count it once it has happened. */
+  step(build: () => void, commit: () => void): void {
+    if (this.#undo !== null) throw new GradError("step: called from within another optimizer's step");
+    const undo = (this.#undo = new Map<Cell, Node | null>());
+    try {
+      try {
+        build();
+      } finally {
+        this.#undo = null;
+      }
+      this.submit();
+    } catch (error) {
+      for (const [cell, before] of undo) {
+        cell.pending = before;
+        if (before === null) this.#assigned.delete(cell);
+      }
+      throw error;
+    } finally {
+      for (const h of this.#holders) h.gradientTaken = false;
+    }
+    commit();
+  }
+
+  /** What the next submit must compute, and which cells take a host array as it is. */
+  #roots(asked: readonly Value[]): { roots: Root[]; uploads: [Cell, HostArray][] } {
+    const roots: Root[] = [];
+    const uploads: [Cell, HostArray][] = [];
+    const seen = new Set<Node>();
+    for (const cell of this.#fresh) if (cell.initial !== null) roots.push(firstVersion(cell, null));
+    for (const cell of this.#assigned) {
+      const array = hostValue(cell.pending!);
+      if (array !== null) {
+        uploads.push([cell, array]);
+        continue;
+      }
+      seen.add(cell.pending!);
+      roots.push({ node: cell.pending!, cell, first: false, layout: cell.layout, snapshot: null });
+    }
+    const want = (v: Value): void => {
+      if (v.node === null || v.run !== null || seen.has(v.node)) return;
+      seen.add(v.node);
+      roots.push({ node: v.node, cell: null, first: false, layout: null, snapshot: null });
+    };
+    for (const v of asked) want(v);
+    for (const { value } of this.#reads) want(value);
+    for (const v of this.#differentiated) want(v);
+    for (const h of this.#holders) {
+      const g = h.gradient;
+      if (g !== null && (h.gradientSeen || !h.gradientTaken || g.carries)) want(g);
+    }
+    for (const v of this.#pending) if (v.carries && !v.used) want(v);
+    for (const v of this.#snapshots) {
+      if (v.node !== null) roots.push({ node: v.node, cell: null, first: false, layout: null, snapshot: v });
+    }
+    return { roots, uploads };
+  }
+
+  /** What the run computed is pending no more. */
+  #settle(run: Run, asked: readonly Value[]): void {
+    for (const v of asked) place(v, run);
+    for (const { value } of this.#reads) place(value, run);
+    const left: Value[] = [];
+    let youngest = this.#base;
+    for (const v of this.#pending) {
+      if (v.node === null) continue;
+      youngest = Math.max(youngest, v.node.id);
+      if (v.run === null && !place(v, run)) left.push(v);
+    }
+    this.#pending = this.#steps === 0 ? left : left.filter((v) => !this.#isForgotten(v));
+    this.#base = youngest - this.#pending.length;
+    this.#inputBytes = 0;
+    for (const v of this.#differentiated) if (v.node === null || v.run !== null) this.#differentiated.delete(v);
+    for (const h of this.#holders) {
+      h.gradientTaken = false;
+      if (h.gradient === null || h.gradient.run !== null) this.#holders.delete(h);
+    }
+    const reads = this.#reads;
+    this.#reads = reads.filter((r) => !this.#answer(r));
+  }
+
+  /** Whether a value that no submit computed depends on a version that is gone; looked at once, two steps on. */
+  #isForgotten(v: Value): boolean {
+    if (v.born !== this.#steps - 2 || v.node === null) return false;
+    const gone = unreadable(v.node);
+    if (gone !== null) v.forget(gone);
+    return gone !== null;
+  }
+
+  /** Computes every pending expression that nothing uses, so that what waits stays bounded. */
+  #flush(): void {
+    this.#pending = this.#pending.filter((v) => {
+      const gone = v.used || v.node === null ? null : unreadable(v.node);
+      if (gone !== null) v.forget(gone);
+      return gone === null;
+    });
+    this.submit(this.#pending.filter((v) => !v.used));
+    // What is left is used by nothing that can still be computed.
+    this.#base = this.#pending.reduce((id, v) => Math.max(id, v.node?.id ?? 0), this.#base);
+    this.#pending = [];
+    this.#inputBytes = 0;
+  }
+
+  // Reading.
+
+  /** The value in a buffer or on the host, computed if need be. */
+  fetch(v: Value): DeviceBuffer | HostArray {
+    const at = v.stored() ?? v.run?.kept(v.number);
+    if (at != null) return at;
+    v.expression();
+    if (v.run === null) this.submit([v]);
+    else this.runner.recompute([v]);
+    const result = v.stored();
+    if (result === null) throw new InvariantError("a value that was submitted has no storage");
+    return result;
+  }
+
+  /** Reads a value, now if it was computed, else with the next submit: at the latest when this job ends. */
+  read(v: Value): Promise<HostArray> {
+    if (v.host !== null) return Promise.resolve(v.host);
+    if (v.reading !== null) return v.reading;
+    if (v.stored() !== null || v.run !== null) return this.#download(v, this.fetch(v));
+    v.expression();
+    const reading = new Promise<HostArray>((resolve, reject) => this.#reads.push({ value: v, resolve, reject }));
+    v.reading = reading;
+    queueMicrotask(() => {
+      if (this.#reads.length === 0) return;
+      try {
+        this.submit();
+      } catch (error) {
+        for (const r of this.#reads.splice(0)) {
+          r.value.reading = null;
+          r.reject(error);
+        }
+      }
+    });
+    return reading;
+  }
+
+  /** Starts the read of a value that was just computed; false if it was not. */
+  #answer(r: Reading): boolean {
+    if (r.value.run === null) return false;
+    try {
+      r.resolve(this.#download(r.value, this.fetch(r.value)));
+    } catch (error) {
+      r.reject(error);
+    }
+    return true;
+  }
+
+  #download(v: Value, at: DeviceBuffer | HostArray): Promise<HostArray> {
+    if (isHost(at)) {
+      v.keep(at);
+      return Promise.resolve(at);
+    }
+    // The device takes the values when it is asked, whatever is written later.
+    v.reading = at.read().then(
+      (array) => {
+        v.reading = null;
+        v.keep(array);
+        return array;
+      },
+      (error: unknown) => {
+        v.reading = null;
+        throw error;
+      },
+    );
+    return v.reading;
+  }
+
+  readSync(v: Value): HostArray {
+    if (v.host !== null) return v.host;
+    const at = this.fetch(v);
+    v.keep(isHost(at) ? at : at.readSync());
+    return v.host!;
+  }
+
+  /** Storage of the current version of a cell, after what is assigned to it. */
+  fetchCell(cell: Cell): DeviceBuffer | HostArray {
+    cell.checkAlive();
+    if (cell.pending !== null) this.submit();
+    this.runner.materialise(cell);
+    const at = cell.at(cell.version);
+    if (at === null) throw new InvariantError(`${cell.label} has no storage`);
+    return at;
+  }
+}
+
+/** The array of an assigned host value; `detach` around it changes nothing. */
+function hostValue(n: Node): HostArray | null {
+  let at = n;
+  while (at.op === detach.definition) at = at.inputs[0]!;
+  return at.source?.kind === "input" ? at.source.array : null;
+}
+
+/** Why an expression cannot be computed any more, or null. */
+function unreadable(root: Node): string | null {
+  const seen = new Set<Node>([root]);
+  const stack = [root];
+  for (let n = stack.pop(); n !== undefined; n = stack.pop()) {
+    const { source } = n;
+    if (source?.kind === "cell" && !(source.cell as Cell).readable(source.version)) {
+      return (source.cell as Cell).staleMessage(source.version);
+    }
+    for (const x of n.inputs) {
+      if (seen.has(x)) continue;
+      seen.add(x);
+      stack.push(x);
+    }
+  }
+  return null;
+}
+
+export const engine = new Engine();

@@ -1,0 +1,349 @@
+/**
+ * Runs a graph: finds or makes its plan, binds its leaves, chooses the buffers it may write, and publishes what it
+ * computed once the run has succeeded. It knows what is asked, not why.
+ */
+import type { Device, DeviceBuffer } from "../ir/device.ts";
+import type { HostArray } from "../ir/dtype.ts";
+import { InvariantError } from "../ir/errors.ts";
+import type { Node } from "../ir/node.ts";
+import { isHost, type Cell } from "./cell.ts";
+import { Plan, Run, Slot, signature, signatureHash, type Bound, type Root, type Signature, type Variant } from "./plan.ts";
+import { Value } from "./value.ts";
+import { walk, type Walk } from "./walk.ts";
+
+/** Plans kept; the one not run for longest goes first. */
+const PLANS = 128;
+/** Runs over carried values whose graphs are kept for a recomputation, oldest dropped first. */
+const HISTORY = 64;
+/** Part of the budget that is filled before anything is evicted. */
+const FULL = 0.9;
+
+/** What happened so far, for tests and for the summary of a training. */
+export interface Counters {
+  /** Runs of plans. */
+  runs: number;
+  /** Runs whose plan was known. */
+  hits: number;
+  /** Values computed again because their buffers were gone. */
+  recomputed: number;
+}
+
+/** Where an output buffer came from: if the run fails it holds anything. */
+type Taken = { readonly slot: Slot } | { readonly cell: Cell; readonly from: "previous" | "spare" } | null;
+
+const noRuns: ReadonlySet<Run> = new Set();
+
+export class Runner {
+  readonly device: Device;
+  readonly counters: Counters = { runs: 0, hits: 0, recomputed: 0 };
+  /** Names of optimisations switched off; part of every plan's key. */
+  off = "";
+  readonly #plans = new Map<number, Plan[]>();
+  /** All plans with their hashes, the one run last at the end. */
+  readonly #recent = new Map<Plan, number>();
+  readonly #history: Run[] = [];
+  /** Buffers that a run in progress reads, its own and those of runs it waits for. */
+  readonly #busy = new Set<DeviceBuffer>();
+  #depth = 0;
+
+  constructor(device: Device) {
+    this.device = device;
+  }
+
+  get plans(): readonly Plan[] {
+    return [...this.#recent.keys()];
+  }
+
+  /** Computes the roots. Results that the runs `from` left in buffers are used instead of computed again. */
+  execute(roots: readonly Root[], from: ReadonlySet<Run> = noRuns): Run {
+    this.#depth += 1;
+    try {
+      const graph = walk(
+        roots.map((r) => r.node),
+        from.size === 0 ? null : (n) => atHand(n, from) !== null,
+      );
+      const carried = this.#carried(graph);
+      const key = signature(graph, roots);
+      const bound = graph.leaves.map((number) => this.#bind(graph.order[number]!, from));
+      for (const b of bound) if (b !== null && !isHost(b)) this.#busy.add(b);
+      const [plan, variant] = this.#plan(key, bound, roots);
+      // A run may not read what the same executable is about to overwrite.
+      if (from.size > 0 && variant.last !== null && from.has(variant.last)) return this.execute(roots);
+      this.#initialise(graph, bound, plan);
+      return this.#run(plan, variant, graph, roots, bound as readonly (DeviceBuffer | HostArray)[], carried);
+    } finally {
+      this.#depth -= 1;
+      if (this.#depth === 0) this.#busy.clear();
+    }
+  }
+
+  /** Computes submitted values whose buffers are gone, from their leaves, and has their plans keep them from now on. */
+  recompute(values: readonly Value[]): void {
+    const from = new Set<Run>();
+    const roots = values.map((v): Root => ({ node: v.expression(), cell: null, first: false, layout: null, snapshot: null }));
+    for (const v of values) {
+      if (v.run === null || v.run.walk === null) continue;
+      from.add(v.run);
+      v.run.plan.learn(v.number);
+    }
+    this.counters.recomputed += values.length;
+    const run = this.execute(roots, from);
+    for (const v of values) place(v, run);
+  }
+
+  /** Makes the first versions of cells that nothing has read yet. */
+  materialise(cell: Cell): void {
+    if (cell.initial !== null) this.execute([firstVersion(cell, null)]);
+  }
+
+  /** The values of earlier submits the graph reads, all of them stored. */
+  #carried(graph: Walk): Value[] {
+    const values: Value[] = [];
+    for (const number of graph.leaves) {
+      const source = graph.order[number]!.source;
+      if (source?.kind === "carried") values.push(source.value as Value);
+    }
+    const missing: Value[] = [];
+    for (const v of values) {
+      const at = v.stored();
+      if (at === null && !missing.includes(v)) missing.push(v);
+      if (at !== null && !isHost(at)) this.#busy.add(at);
+    }
+    if (missing.length > 0) this.recompute(missing);
+    return values;
+  }
+
+  #bind(n: Node, from: ReadonlySet<Run>): Bound {
+    const { source } = n;
+    switch (source?.kind) {
+      case "input":
+        return source.array;
+      case "cell":
+        return (source.cell as Cell).at(source.version);
+      case "carried":
+        return found((source.value as Value).stored());
+      default:
+        return found(atHand(n, from));
+    }
+  }
+
+  #plan(key: Signature, bound: readonly Bound[], roots: readonly Root[]): readonly [Plan, Variant] {
+    const hash = signatureHash(roots);
+    const environment = `${this.device.name} ${this.off}`;
+    const known = this.#plans.get(hash)?.find((p) => p.fits(key, environment, bound, roots));
+    if (known !== undefined) {
+      const variant = known.variant(this.device);
+      this.counters.hits += 1;
+      this.#recent.delete(known);
+      this.#recent.set(known, hash);
+      return [known, variant];
+    }
+    const layouts = bound.map((b) => (b === null || isHost(b) ? null : b.layout));
+    const plan = new Plan(key, environment, layouts, roots);
+    // Compiled before it is kept: a graph the device refuses leaves no trace.
+    const variant = plan.variant(this.device);
+    this.#plans.set(hash, [...(this.#plans.get(hash) ?? []), plan]);
+    this.#recent.set(plan, hash);
+    this.#makeRoom(plan);
+    return [plan, variant];
+  }
+
+  /** Computes the first versions of cells that the graph reads, in the layouts the plan wants them in. */
+  #initialise(graph: Walk, bound: Bound[], plan: Plan): void {
+    const roots: Root[] = [];
+    graph.leaves.forEach((number, i) => {
+      const source = graph.order[number]!.source;
+      if (bound[i] === null && source?.kind === "cell") roots.push(firstVersion(source.cell as Cell, plan.layouts[i]!));
+    });
+    if (roots.length === 0) return;
+    this.execute(roots);
+    graph.leaves.forEach((number, i) => (bound[i] ??= this.#bind(graph.order[number]!, noRuns)));
+    for (const b of bound) if (b !== null && !isHost(b)) this.#busy.add(b);
+  }
+
+  #run(
+    plan: Plan,
+    variant: Variant,
+    graph: Walk,
+    roots: readonly Root[],
+    leaves: readonly (DeviceBuffer | HostArray)[],
+    carried: readonly Value[],
+  ): Run {
+    const uniforms = graph.uniforms.map((number) => {
+      const source = graph.order[number]!.source;
+      if (source?.kind !== "uniform") throw new InvariantError("a uniform leaf without a source");
+      return source.read();
+    });
+    const taken = variant.numbers.map((_, i) => this.#take(plan, variant, roots[i], i));
+    let buffers: readonly DeviceBuffer[];
+    try {
+      buffers = variant.executable.run({ leaves, uniforms, outputs: taken.map(bufferOf) });
+    } catch (error) {
+      for (const t of taken) spoil(t);
+      throw error;
+    }
+    this.counters.runs += 1;
+    for (const t of taken) if (t !== null) forgo(t);
+    const run = new Run(plan, variant, graph, carried);
+    run.outputs = buffers.map((buffer, i) => this.#publish(plan, variant.numbers[i]!, roots[i], buffer));
+    variant.layouts = buffers.map((b) => b.layout);
+    variant.last = run;
+    for (const old of plan.record(run)) this.#retire(old);
+    return run;
+  }
+
+  /** A buffer that root i may overwrite. */
+  #take(plan: Plan, variant: Variant, root: Root | undefined, i: number): Taken {
+    if (root === undefined || (root.cell === null && root.snapshot === null)) {
+      const slot = plan.spare(variant, i, this.#busy);
+      return slot === null ? null : { slot };
+    }
+    if (root.cell === null || root.first) return null;
+    for (const from of ["previous", "spare"] as const) {
+      const b = root.cell.storage[from];
+      if (b !== null && !isHost(b) && b.layout === root.cell.layout && !this.#busy.has(b)) return { cell: root.cell, from };
+    }
+    return null;
+  }
+
+  /** Puts a finished result where it belongs. */
+  #publish(plan: Plan, number: number, root: Root | undefined, buffer: DeviceBuffer): Run["outputs"][number] {
+    if (root?.cell != null) {
+      const { cell } = root;
+      if (root.first) {
+        cell.storage.current = buffer;
+        cell.initial = null;
+        return { cell, version: 0 };
+      }
+      cell.layout = buffer.layout;
+      const free = cell.publish(buffer);
+      // A plan that reads the previous version needs a third buffer every time.
+      if (free !== null && this.#busy.has(free) && cell.storage.spare === null) cell.storage.spare = free;
+      else free?.release();
+      return { cell, version: cell.version };
+    }
+    if (root?.snapshot != null) {
+      root.snapshot.own = buffer;
+      root.snapshot.snapshot = false;
+      return new Slot(buffer);
+    }
+    const slot = new Slot(buffer);
+    plan.push(number, slot, this.#busy);
+    return slot;
+  }
+
+  /** A run whose results are overwritten: what can no longer be computed lets go of its graph. */
+  #retire(run: Run): void {
+    const graph = run.walk;
+    if (graph === null) return;
+    run.walk = null;
+    const stale = staleNodes(graph);
+    for (const v of run.values) {
+      if (v.run !== run) continue;
+      const leaf = stale[v.number]!;
+      if (leaf >= 0) v.forget(staleMessage(graph.order[leaf]!));
+    }
+    if (run.carried.length === 0 || this.#history.push(run) <= HISTORY) return;
+    const oldest = this.#history.shift()!;
+    for (const v of oldest.values) {
+      if (v.run === oldest && v.carries) {
+        v.forget(`the value was carried over more than ${HISTORY} submits; read it earlier, or keep it with clone()`);
+      }
+    }
+  }
+
+  /** Drops the plans not run for longest while there are too many or memory is short. */
+  #makeRoom(newest: Plan): void {
+    const { budget } = this.device.memory();
+    for (const [plan, hash] of this.#recent) {
+      if (this.#recent.size <= PLANS && this.device.memory().bytes <= FULL * budget) return;
+      if (plan === newest || plan.isBusy(this.#busy)) continue;
+      this.#recent.delete(plan);
+      this.#plans.set(hash, this.#plans.get(hash)!.filter((p) => p !== plan));
+      for (const run of plan.dispose()) this.#retire(run);
+    }
+  }
+
+  /** Frees every plan. Values that are only in a plan's buffers are computed again when asked for. */
+  dispose(): void {
+    for (const plan of this.#recent.keys()) for (const run of plan.dispose()) this.#retire(run);
+    this.#recent.clear();
+    this.#plans.clear();
+  }
+}
+
+/** Notes that `run` computed the value. */
+export function place(v: Value, run: Run): boolean {
+  const number = v.node === null ? undefined : run.walk?.number.get(v.node);
+  if (number === undefined) return false;
+  if (v.run === run) return true;
+  v.run = run;
+  v.number = number;
+  run.values.push(v);
+  return true;
+}
+
+/** The root that makes the first version of a cell. */
+export const firstVersion = (cell: Cell, layout: string | null): Root => ({
+  node: cell.initial!,
+  cell,
+  first: true,
+  layout,
+  snapshot: null,
+});
+
+/** Where one of the runs left the value of `n`. */
+function atHand(n: Node, from: ReadonlySet<Run>): DeviceBuffer | HostArray | null {
+  for (const run of from) {
+    const number = run.walk?.number.get(n);
+    if (number === undefined) continue;
+    const at = run.root(number) ?? run.kept(number);
+    if (at !== null) return at;
+  }
+  return null;
+}
+
+function found(at: DeviceBuffer | HostArray | null): DeviceBuffer | HostArray {
+  if (at === null) throw new InvariantError("a leaf has no storage when its plan runs");
+  return at;
+}
+
+/** For every node the number of a cell leaf below it that cannot be read any more, or -1. */
+function staleNodes({ order, operands }: Walk): Int32Array {
+  const stale = new Int32Array(order.length).fill(-1);
+  let next = 0;
+  order.forEach((n, i) => {
+    const source = n.source;
+    if (source?.kind === "cell" && !(source.cell as Cell).readable(source.version)) stale[i] = i;
+    for (let k = 0; k < n.inputs.length; k++) {
+      const below = stale[operands[next++]!] ?? -1;
+      if (below >= 0) stale[i] = below;
+    }
+  });
+  return stale;
+}
+
+function staleMessage(leaf: Node): string {
+  const source = leaf.source;
+  if (source?.kind !== "cell") throw new InvariantError("stale leaves are cells");
+  return (source.cell as Cell).staleMessage(source.version);
+}
+
+function bufferOf(t: Taken): DeviceBuffer | null {
+  if (t === null) return null;
+  return "slot" in t ? t.slot.buffer : (t.cell.storage[t.from] as DeviceBuffer);
+}
+
+/** The run has written the buffer: whoever had it, has it no more. */
+function forgo(t: NonNullable<Taken>): void {
+  if ("slot" in t) t.slot.buffer = null;
+  else if (t.from === "spare") t.cell.storage.spare = null;
+}
+
+/** The run failed and may have written half of it. */
+function spoil(t: Taken): void {
+  bufferOf(t)?.release();
+  if (t === null) return;
+  if ("slot" in t) t.slot.buffer = null;
+  else t.cell.storage[t.from] = null;
+}
