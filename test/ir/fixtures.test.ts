@@ -1,5 +1,5 @@
 /**
- * PyTorch's values, gradients and second derivatives (test/fixtures/ops.json) against the evaluator in f64. The
+ * PyTorch's values, gradients and second derivatives (test/fixtures/ops.json, distml.json) against the evaluator in f64. The
  * fixtures were made in float64 and rounded once to f32.
  */
 import { describe, expect, it } from "vitest";
@@ -83,6 +83,10 @@ const { cases, errors } = fixture("ops");
 
 describe("as PyTorch", () => {
   it.each(cases.filter((e) => different[e.id] === undefined && !beyond.includes(e.id)))("$id", run);
+});
+
+describe("what DistML.js gets wrong", () => {
+  it.each(fixture("distml").cases)("$id: $fault", run);
 });
 
 /** Values only the host could refuse. */

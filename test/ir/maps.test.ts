@@ -35,6 +35,7 @@ type Compiled = (...x: readonly number[]) => number;
 function compile(d: MapDefinition, dtypes: readonly DType[], attrs: Attrs): Compiled {
   const names = d.samples.map((_, i) => `x${i}`);
   const helpers = (d.helpers ?? []).map((h) => `const ${h.name} = ${h.source};`).join("\n");
+  // oxlint-disable-next-line no-implied-eval -- what the cpu device does
   return new Function(...names, `"use strict";\n${helpers}\nreturn ${d.js(names, dtypes, attrs)};`) as Compiled;
 }
 
@@ -54,7 +55,7 @@ describe("each map", () => {
     const x = operands(d, dtypes);
     const y = map(
       d,
-      x.map((v, i) => tensor(v, [v.length], dtypes[i]!)),
+      x.map((v, i) => tensor(v, [v.length], dtypes[i])),
       attrs,
     );
     verify([y]);
@@ -70,7 +71,7 @@ describe("each map", () => {
 
   const smooth = cases.filter(({ d, dtypes }) => d.vjp !== null && dtypes.every((t) => t !== "i32" && t !== "u32"));
   it.each(smooth)("$title: derivatives", ({ d, dtypes, attrs }) => {
-    const leaves = operands(d, dtypes).map((v, i) => tensor(v, [v.length], dtypes[i]!));
+    const leaves = operands(d, dtypes).map((v, i) => tensor(v, [v.length], dtypes[i]));
     const y = map(d, leaves, attrs);
     if (y.dtype !== "f32" || dtypes.at(-1) !== "f32") return;
     const free = leaves.filter((x) => x.dtype === "f32");

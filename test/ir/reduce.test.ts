@@ -64,7 +64,7 @@ describe.each(reductions)("$name", (d) => {
       const js = new Function("acc", "x", `"use strict"; return ${d.js("acc", "x", dtype)};`) as (
         acc: number,
         x: number,
-      ) => number;
+      ) => number | boolean;
       for (const a of x)
         for (const b of [...x, ...(dtype === "f32" ? [NaN] : [])]) {
           const [got, want] = [Number(js(a, b)), d.combine(a, b, dtype)];
@@ -73,18 +73,16 @@ describe.each(reductions)("$name", (d) => {
     }
   });
 
-  if (d.vjp !== null) {
-    it("differentiates, to second order", () => {
-      const x = tensor(seeded(12, 7), [2, 3, 2]);
-      for (const axes of [[0], [1], [0, 2], [0, 1, 2]]) checkGradients(([e]) => reduce(d, e!, axes), [x]);
-    });
-  }
-
   it("of nothing", () => {
-    const x = tensor([], [2, 0], dtypes[0]!);
+    const x = tensor([], [2, 0], dtypes[0]);
     if (d.empty) expect(values(reduce(d, x, [1]))).toEqual([meaning[d.name]!([]), meaning[d.name]!([])]);
     else expect(() => reduce(d, x, [1])).toThrow(`${d.name}: [2,0] has no elements along axis 1`);
   });
+});
+
+it.each(reductions.filter((d) => d.vjp !== null))("$name differentiates, to second order", (d) => {
+  const x = tensor(seeded(12, 7), [2, 3, 2]);
+  for (const axes of [[0], [1], [0, 2], [0, 1, 2]]) checkGradients(([e]) => reduce(d, e!, axes), [x]);
 });
 
 describe("prod", () => {
