@@ -6,11 +6,13 @@
 import {
   add,
   axisIndex,
+  conditionIndex,
   conjunction,
   constant,
   dynamicIndex,
   scale,
   symbolic,
+  visitAtoms,
   type Axis,
   type Condition,
   type Index,
@@ -33,9 +35,67 @@ export interface LowerInput {
   readonly reason: CutReason;
 }
 
+/**
+ * Lowers twice where a reduce axis is cut by a reshape: the second time the axis is two, and no index needs a division.
+ */
 export function lower(input: LowerInput): Kernel {
-  return new Lowering(input).kernel();
+  const first = new Lowering(input, new Map()).kernel();
+  const cuts = cutsOf(first);
+  return cuts.size === 0 ? first : new Lowering(input, cuts).kernel();
 }
+
+/**
+ * Where reduce axes are cut: divisors of quotients and remainders of the axis alone, as far as each divides the next
+ * and the last divides the extent. Other quotients stay as they are and are computed.
+ */
+function cutsOf(kernel: Kernel): Map<number, readonly number[]> {
+  const found = new Map<Axis, Set<number>>();
+  const visit = (i: Index): void =>
+    visitAtoms(i, (atom) => {
+      if (atom.kind !== "div" && atom.kind !== "mod") return;
+      const only = atom.of.terms[0];
+      if (atom.of.terms.length !== 1 || atom.of.offset !== 0 || only!.coef !== 1 || only!.atom.kind !== "axis") return;
+      const { axis } = only!.atom;
+      if (axis.role !== "reduce") return;
+      let divisors = found.get(axis);
+      if (divisors === undefined) found.set(axis, (divisors = new Set()));
+      divisors.add(atom.by);
+    });
+  for (const p of kernel.phases)
+    for (const e of expressionsOf(p.accumulators.map((a) => a.value))) indicesOf(e).forEach(visit);
+  const cuts = new Map<number, readonly number[]>();
+  for (const [axis, divisors] of found) {
+    const chain: number[] = [];
+    for (const d of [...divisors].sort((a, b) => a - b)) {
+      if (d > 1 && d < axis.extent && axis.extent % d === 0 && d % (chain[chain.length - 1] ?? 1) === 0) chain.push(d);
+    }
+    if (chain.length > 0) cuts.set(axis.id, chain);
+  }
+  return cuts;
+}
+
+/** Everything below `roots`. */
+function expressionsOf(roots: readonly Expr[]): Expr[] {
+  const seen = new Set<Expr>();
+  const stack = [...roots];
+  while (stack.length > 0) {
+    const e = stack.pop()!;
+    if (seen.has(e)) continue;
+    seen.add(e);
+    if (e.kind === "map") stack.push(...e.operands);
+    if (e.kind === "select") stack.push(e.value);
+  }
+  return [...seen];
+}
+
+function indicesOf(e: Expr): Index[] {
+  const conditions = e.kind === "load" || e.kind === "select" ? e.valid : [];
+  const own = e.kind === "load" ? e.at : e.kind === "index" ? [e.index] : [];
+  return [...own, ...conditions.map(conditionIndex).filter((i) => i !== null)];
+}
+
+/** Ids of the parts of cut axes start here, so that other axes keep the ids of the first lowering. */
+const PART_IDS = 1000;
 
 class Lowering {
   private readonly input: LowerInput;
@@ -46,14 +106,18 @@ class Lowering {
   private readonly numberOf = new Map<Node, number>();
   private readonly accumulators: { accumulator: Accumulator; level: number; axes: readonly Axis[] }[] = [];
   private readonly accumulatorOf = new Map<string, Expr>();
-  private readonly reduceAxes = new Map<string, readonly Axis[]>();
+  private readonly reduceAxes = new Map<string, ReduceAxes>();
+  /** Divisors at which reduce axes are cut, by axis id. */
+  private readonly cuts: ReadonlyMap<number, readonly number[]>;
   /** How many phases must have ended before an expression has a value. */
   private readonly levels = new Map<Expr, number>();
   private nextAxis = 0;
   private nextExpr = 0;
+  private nextPart = PART_IDS;
 
-  constructor(input: LowerInput) {
+  constructor(input: LowerInput, cuts: ReadonlyMap<number, readonly number[]>) {
     this.input = input;
+    this.cuts = cuts;
   }
 
   kernel(): Kernel {
@@ -271,19 +335,19 @@ class Lowering {
     const loops = this.loopAxes(axes.map((a) => x.shape[a]!));
     const full: Index[] = [];
     for (let d = 0, outer = 0, inner = 0; d < x.shape.length; d++) {
-      full.push(axes.includes(d) ? axisIndex(loops[inner++]!) : at[outer++]!);
+      full.push(axes.includes(d) ? loops.at[inner++]! : at[outer++]!);
     }
     const value = this.value(x, full);
     const level = this.levels.get(value)! + 1;
-    const position = op.form === "index" ? axisIndex(loops[0]!) : null;
-    const key = `${op.name} ${value.id} ${loops.map((a) => a.id).join(",")}`;
+    const position = op.form === "index" ? loops.at[0]! : null;
+    const key = `${op.name} ${value.id} ${loops.axes.map((a) => a.id).join(",")}`;
     let result = this.accumulatorOf.get(key);
     if (result === undefined) {
       const id = this.accumulators.length;
       this.accumulators.push({
         accumulator: { id, op, dtype: n.dtype, value, position, label: op.name },
         level,
-        axes: loops,
+        axes: loops.axes,
       });
       result = { kind: "result", id: this.nextExpr++, dtype: n.dtype, accumulator: id };
       this.levels.set(result, level);
@@ -293,13 +357,54 @@ class Lowering {
   }
 
   /** Reductions over equal extents share their loops. The outermost extent is a uniform, so it bounds nothing. */
-  private loopAxes(extents: readonly number[]): readonly Axis[] {
+  private loopAxes(extents: readonly number[]): ReduceAxes {
     const key = extents.join("x");
     let known = this.reduceAxes.get(key);
-    if (known === undefined)
-      this.reduceAxes.set(key, (known = extents.map((e, i) => this.axis(e, i === 0 ? Infinity : e, "reduce"))));
+    if (known === undefined) {
+      const axes: Axis[] = [];
+      const at = extents.map((extent, i) => {
+        const whole = this.axis(extent, i === 0 ? Infinity : extent, "reduce");
+        let index = constant(0);
+        for (const { axis, weight } of this.parts(whole)) {
+          axes.push(axis);
+          index = add(index, scale(axisIndex(axis), weight));
+        }
+        return index;
+      });
+      this.reduceAxes.set(key, (known = { axes, at }));
+    }
     return known;
   }
+
+  /** A reduce axis as the axes it is cut into, outer to inner, each with its weight in the whole. */
+  private parts(whole: Axis): readonly { axis: Axis; weight: number }[] {
+    const divisors = this.cuts.get(whole.id);
+    if (divisors === undefined) return [{ axis: whole, weight: 1 }];
+    const weights = [1, ...divisors];
+    return weights
+      .map((weight, i) => {
+        const outermost = i === weights.length - 1;
+        const extent = (outermost ? whole.extent : weights[i + 1]!) / weight;
+        const id = this.nextPart++;
+        return {
+          axis: {
+            id,
+            name: `r${id}`,
+            extent,
+            bound: outermost ? whole.bound / weight : extent,
+            role: "reduce" as const,
+          },
+          weight,
+        };
+      })
+      .reverse();
+  }
+}
+
+/** The loops of one or more reductions, and the position of each reduced axis in terms of them. */
+interface ReduceAxes {
+  readonly axes: readonly Axis[];
+  readonly at: readonly Index[];
 }
 
 const keys = (at: readonly Index[]): string => at.map((i) => i.key).join(",");
