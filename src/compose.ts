@@ -4,7 +4,7 @@
  * The engine imports `defaultDevice` by name, so no bundler can drop it, whichever entry is used.
  */
 import type { Device } from "./ir/device.ts";
-import { referenceDevice } from "./reference.ts";
+import { selectDevice } from "./runtime/select.ts";
 
 /** Called once, when a value is first needed. */
-export const defaultDevice = (): Device => referenceDevice();
+export const defaultDevice = (): Device => selectDevice();
