@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import * as c from "../../src/ir/compose/index.ts";
 import { evaluate } from "../../src/ir/eval.ts";
+import { substitute, topologicalOrder } from "../../src/ir/graph.ts";
 import type { Node } from "../../src/ir/node.ts";
 import * as o from "../../src/ir/ops/index.ts";
 import { numel, type Shape } from "../../src/ir/shape.ts";
@@ -130,6 +131,16 @@ describe("random tensors", () => {
     expect(Math.abs(mean(x))).toBeLessThan(bound(1));
     expect(Math.abs(variance(x) - 1)).toBeLessThan(bound(Math.SQRT2));
     expect(Math.abs(mean(x.map((v) => v ** 4)) - 3)).toBeLessThan(bound(Math.sqrt(96)));
+  });
+
+  it("normal: finite where the bits are all 0 or all 1", () => {
+    const y = c.randomNormal([1], stream(2));
+    const units = topologicalOrder([y]).filter((n) => n.op === o.bitsToUnit.definition);
+    expect(units.length).toBe(2);
+    for (const u of [0, 1 - 2 ** -24]) {
+      const put = o.expand(o.literal(u), [1]);
+      expect(values(substitute([y], new Map(units.map((n) => [n, put])))[0]!).every(Number.isFinite)).toBe(true);
+    }
   });
 
   it("bernoulli: true with probability p", () => {
