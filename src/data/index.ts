@@ -6,13 +6,12 @@
 import type { DefaultBatch } from "./collate.ts";
 import type { Dataset } from "./dataset.ts";
 import type { HostTensor } from "./host-tensor.ts";
+import { tensor } from "../trace/create.ts";
+import type { Tensor } from "../trace/tensor.ts";
 import { BatchLoader, type LoaderOptions } from "./loader.ts";
 
-// --- the seam -------------------------------------------------------------------------------------------------------
-// TODO: becomes `Tensor` and `({ data, shape, dtype }) => tensor(data, shape, { dtype })` once src/trace exports them.
-type Made = HostTensor;
-const makeTensor = (values: HostTensor): Made => values;
-// --------------------------------------------------------------------------------------------------------------------
+/** What a batch's arrays become. */
+const makeTensor = ({ data, shape, dtype }: HostTensor): Tensor => tensor(data, { shape, dtype });
 
 /**
  * Batches of a dataset, as torch's: `for await (const { x, y } of new DataLoader(dataset, { batchSize: 64 }))`.
@@ -20,12 +19,13 @@ const makeTensor = (values: HostTensor): Made => values;
  * A batch stacks b samples along a new first axis, [b, ...]; the last of an epoch may be smaller. Options and errors:
  * see LoaderOptions and BatchLoader.
  */
-export class DataLoader<Sample, Batch = DefaultBatch<Sample>> extends BatchLoader<Sample, Batch, Made> {
+export class DataLoader<Sample, Batch = DefaultBatch<Sample>> extends BatchLoader<Sample, Batch, Tensor> {
   constructor(dataset: Dataset<Sample>, options: LoaderOptions<Sample, Batch> = {}) {
     super(dataset, options, makeTensor);
   }
 }
 
+export { load, save } from "./checkpoint.ts";
 export type { DefaultBatch, Leaf } from "./collate.ts";
 export { ArrayDataset, type Columns, type Dataset, type Stacked } from "./dataset.ts";
 export { drawnDigits, type DrawnDigits, type DrawnDigitsOptions } from "./digits.ts";
