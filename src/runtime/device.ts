@@ -151,13 +151,11 @@ class GlDevice implements WebglDevice {
   }
 
   dispose(): void {
-    for (const owner of this.#pool.idle) owner.giveBack();
-    for (const texture of this.#placeholders.values()) this.#pool.release(texture);
+    this.#lost = "the device was disposed of";
     this.#placeholders.clear();
-    this.#pool.trim(0);
+    this.#pool.dispose();
     this.#programs.dispose();
     this.#state.dispose();
-    this.#lost = "the device was disposed of";
   }
 
   #home(checkAlive: () => void): BufferHome {
@@ -221,7 +219,5 @@ const POISON: Fill = { f32: NaN, i32: -0x5eadbeef, u32: 0x5eadbeef };
 function requireFloats({ floatRender, intTextures, renderer }: Capabilities): void {
   const missing = !floatRender ? "32-bit float" : !intTextures ? "32-bit integer" : null;
   if (missing === null) return;
-  throw new DeviceError(
-    `webgl: this context (${renderer}) cannot draw to ${missing} textures and read them back`,
-  );
+  throw new DeviceError(`webgl: this context (${renderer}) cannot draw to ${missing} textures and read them back`);
 }

@@ -100,6 +100,7 @@ export class TexturePool {
   readonly #gl: WebGL2;
   readonly #state: GlState;
   readonly #buckets = new Map<string, Bucket>();
+  readonly #all = new Set<Texture>();
   #clock = 0;
 
   constructor(gl: WebGL2, state: GlState, limits: TextureLimits) {
@@ -138,6 +139,8 @@ export class TexturePool {
   }
 
   release(texture: Texture): void {
+    // A buffer may outlive its device.
+    if (!this.#all.has(texture)) return;
     texture.releasedAt = ++this.#clock;
     texture.bucket.free.push(texture);
     this.inUse--;
@@ -152,6 +155,14 @@ export class TexturePool {
       texture.bucket.free.splice(texture.bucket.free.indexOf(texture), 1);
       this.#destroy(texture);
     }
+  }
+
+  /** Destroys every texture, in use or not. */
+  dispose(): void {
+    for (const texture of this.#all) this.#destroy(texture);
+    this.#buckets.clear();
+    this.idle.clear();
+    this.inUse = 0;
   }
 
   #make(bucket: Bucket): Texture {
@@ -169,7 +180,9 @@ export class TexturePool {
     }
     this.bytes += bucket.bytes;
     this.made++;
-    return new Texture(handle, bucket);
+    const texture = new Texture(handle, bucket);
+    this.#all.add(texture);
+    return texture;
   }
 
   #makeRoom(bytes: number): void {
@@ -203,6 +216,7 @@ export class TexturePool {
   }
 
   #destroy(texture: Texture): void {
+    this.#all.delete(texture);
     this.onDestroy(texture);
     this.#state.deleteTexture(texture.handle);
     this.bytes -= texture.bucket.bytes;
