@@ -2,9 +2,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, describe, expect, expectTypeOf, it } from "vitest";
-import { ArrayDataset, DataLoader, type Dataset, hostTensor, type HostTensor } from "../../src/data/index.ts";
+import { ArrayDataset, type Dataset, type DefaultBatch, hostTensor, type HostTensor } from "../../src/data/index.ts";
 import { BatchLoader, type LoaderOptions } from "../../src/data/loader.ts";
 import { PhiloxWords } from "../../src/data/words.ts";
+
+/** The loader as it is before its arrays become tensors. */
+class DataLoader<Sample, Batch = DefaultBatch<Sample>> extends BatchLoader<Sample, Batch, HostTensor> {
+  constructor(dataset: Dataset<Sample>, options: LoaderOptions<Sample, Batch> = {}) {
+    super(dataset, options, (values) => values);
+  }
+}
 
 /** Sample i is the number i. */
 const counting = (length: number): ArrayDataset<"x"> =>
