@@ -1,7 +1,11 @@
 /**
- * texgrad's public entry: tensors, gradients, devices, errors. Networks are in `nn`, optimizers in `optim`.
+ * texgrad's public entry: tensors, gradients, devices, errors; networks in `nn` and `F`, optimizers in `optim`, data.
  */
 export * from "./trace/public.ts";
+export * as nn from "./nn/index.ts";
+export * as F from "./nn/functional.ts";
+export * as optim from "./optim/index.ts";
+export * from "./data/index.ts";
 export { gradcheck } from "./trace/gradcheck.ts";
 export type { GradcheckOptions } from "./autodiff/check.ts";
 export type { Device, DeviceMemory } from "./ir/device.ts";

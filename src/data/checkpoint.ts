@@ -28,6 +28,6 @@ export async function save(tensors: Readonly<Record<string, Tensor>>, path: stri
 export async function load(location: string): Promise<Record<string, Tensor>> {
   const { tensors } = await loadSafetensors(location);
   return Object.fromEntries(
-    [...tensors].map(([name, { dtype, shape, data }]) => [name, tensor(data, shape, { dtype })]),
+    [...tensors].map(([name, { dtype, shape, data }]) => [name, tensor(data, { shape, dtype })]),
   );
 }

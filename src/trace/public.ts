@@ -26,6 +26,6 @@ export {
   type TensorOptions,
   type TensorData,
 } from "./create.ts";
-export { Generator, manualSeed, rand, randn, randint, randperm, bernoulli, type RandomOptions } from "./random.ts";
+export { defaultGenerator, Generator, manualSeed, rand, randn, randint, randperm, bernoulli, type RandomOptions } from "./random.ts";
 export { realize } from "./batch.ts";
 export { currentDevice, setDevice } from "./devices.ts";

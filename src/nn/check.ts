@@ -1,0 +1,14 @@
+/** Checks of the numbers layers are made with. */
+import { TexgradError } from "../ir/errors.ts";
+
+/** Gives `value` back; throws TexgradError unless it is a whole number of at least `least`. */
+export function checkCount(layer: string, name: string, value: number, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new TexgradError(`${layer}: ${name} is ${value}; it must be a whole number >= ${least}`);
+}
+
+/** Throws TexgradError unless p is in [0, 1]. */
+export function checkProbability(layer: string, p: number): void {
+  if (p >= 0 && p <= 1) return;
+  throw new TexgradError(`${layer}: p is ${p}; it is a probability, 0 to 1`);
+}

@@ -1,0 +1,87 @@
+/**
+ * `F`: the functions layers are made of, without state, with PyTorch's names in camelCase. Each is a composition of
+ * ops (src/ir/compose) or a method of Tensor; spelling one by hand gives the same program.
+ *
+ * Letters of shapes: n batch, c channels, h and w height and width, o output channels.
+ */
+import { TexgradError } from "../ir/errors.ts";
+import * as compose from "../ir/compose/index.ts";
+import { checkProbability } from "./check.ts";
+import { apply, bernoulli, type Generator, type Tensor } from "../trace/index.ts";
+
+export type { ConvOptions, Pair, Reduction } from "../ir/compose/index.ts";
+
+export const relu = (x: Tensor): Tensor => x.relu();
+export const tanh = (x: Tensor): Tensor => x.tanh();
+export const sigmoid = (x: Tensor): Tensor => x.sigmoid();
+/** log(1 + exp(x)), without overflow. */
+export const softplus = (x: Tensor): Tensor => x.softplus();
+
+/** The only form there is; PyTorch's default is the exact one, so it must be named. */
+export interface GeluOptions {
+  readonly approximate: "tanh";
+}
+
+/** x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). */
+export function gelu(x: Tensor, { approximate }: GeluOptions): Tensor {
+  // The type says so; a JavaScript caller may not.
+  if (approximate !== "tanh") throw new TexgradError(`gelu: approximate is ${String(approximate)}; only "tanh" exists`);
+  return x.gelu();
+}
+
+/** exp(x) / sum exp(x) along `dim`, shifted by the largest element. */
+export const softmax = (x: Tensor, dim: number): Tensor => x.softmax(dim);
+/** log of softmax along `dim`. */
+export const logSoftmax = (x: Tensor, dim: number): Tensor => x.logSoftmax(dim);
+
+/** x: [.., in], weight: [out, in], bias: [out] -> x weight^T + bias: [.., out]. */
+export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor =>
+  apply(compose.linear, bias === null ? [x, weight] : [x, weight, bias]);
+
+/** x: [n,c,h,w], weight: [o,c,kh,kw], bias: [o] -> [n,o,h',w'], the cross-correlation. */
+export const conv2d = (
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  options: compose.ConvOptions = {},
+): Tensor => x.conv2d(weight, bias, options);
+
+/** Mean over windows of x: [n,c,h,w]; the stride is the kernel unless given. Padding counts as zeros. */
+export const avgPool2d = (
+  x: Tensor,
+  kernelSize: compose.Pair,
+  options: Omit<compose.ConvOptions, "dilation"> = {},
+): Tensor => x.avgPool2d(kernelSize, options);
+
+export interface DropoutOptions {
+  /** The part of the elements that become 0. Default 0.5. */
+  readonly p?: number;
+  /** Without it x itself. Default true. */
+  readonly training?: boolean;
+  /** Default: the library's. */
+  readonly generator?: Generator;
+}
+
+/** Sets a random part `p` of x to 0 and scales the others by 1 / (1 - p), so that the mean stays. */
+export function dropout(x: Tensor, { p = 0.5, training = true, generator }: DropoutOptions = {}): Tensor {
+  checkProbability("dropout", p);
+  if (!training || p === 0) return x;
+  const keep = bernoulli(1 - p, x.shape, generator === undefined ? {} : { generator });
+  return x.mul(keep).mul(p === 1 ? 0 : 1 / (1 - p));
+}
+
+export interface LossOptions {
+  /** Default "mean". */
+  readonly reduction?: compose.Reduction;
+}
+
+/** logits: [n, classes, ..], target: class indices [n, ..] of i32 -> -log softmax(logits)[target]. */
+export const crossEntropy = (logits: Tensor, target: Tensor, { reduction = "mean" }: LossOptions = {}): Tensor =>
+  apply((x, y) => compose.crossEntropy(x, y, reduction), [logits, target]);
+
+/** (input - target)^2; both of one shape. */
+export const mseLoss = (input: Tensor, target: Tensor, { reduction = "mean" }: LossOptions = {}): Tensor =>
+  apply((x, y) => compose.mseLoss(x, y, reduction), [input, target]);
+
+/** Class indices [..] to rows [.., numClasses] with a 1 where the index says; i32. */
+export const oneHot = (x: Tensor, numClasses: number): Tensor => x.oneHot(numClasses);

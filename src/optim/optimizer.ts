@@ -1,0 +1,309 @@
+/**
+ * What all optimizers share: groups of parameters with their settings, lazily made state, counts of steps, state dicts.
+ * What one of them computes is its Method (rules.ts); when it happens and that it is all or nothing is the trace's.
+ *
+ * Settings are read each time a step is submitted: assign `opt.paramGroups[0].lr` whenever you like.
+ */
+import { GradError, TexgradError } from "../ir/errors.ts";
+import type { Node } from "../ir/node.ts";
+import { sameShape, show } from "../ir/shape.ts";
+import {
+  applyUpdates,
+  loadValues,
+  Parameter,
+  setting,
+  StateTensor,
+  Tensor,
+  zerosLike,
+  type ParameterUpdate,
+} from "../trace/index.ts";
+import type { Coefficient, Method, Progress } from "./rules.ts";
+
+/** Parameters that share settings. The settings may be assigned at any time and hold from the next step on. */
+export type ParamGroup<S> = S & { readonly params: readonly Tensor[] };
+
+/** Parameters, or groups of them with settings of their own; what a group leaves out is the optimizer's. */
+export type Params<S> = Iterable<Tensor> | readonly GroupOptions<S>[];
+export type GroupOptions<S> = Partial<S> & { readonly params: Iterable<Tensor> };
+
+/** State of one parameter: how many steps it has taken, and PyTorch's tensors in camelCase. */
+export type ParameterState = { readonly step: number } & { readonly [name: string]: Tensor | number };
+
+export interface OptimizerState<S> {
+  /** By the parameter's position over all groups; absent for one that never took a step. */
+  readonly state: Readonly<Record<number, ParameterState>>;
+  readonly paramGroups: readonly (S & { readonly params: readonly number[] })[];
+}
+
+/**
+ * The steps taken by parameters that have always stepped together. Where some of them step without the others the clock
+ * is split, never to be joined again, so that a training's graphs settle.
+ */
+class Clock<S> implements Progress {
+  count = 0;
+  readonly #group: ParamGroup<S>;
+  readonly #betas: (settings: S) => readonly number[];
+  #powers: number[];
+  readonly #settings = new Map<Coefficient<S>, Node>();
+
+  constructor(group: ParamGroup<S>, betas: (settings: S) => readonly number[], like?: Clock<S>) {
+    this.#group = group;
+    this.#betas = betas;
+    this.count = like?.count ?? 0;
+    this.#powers = like === undefined ? betas(group).map(() => 1) : [...like.#powers];
+  }
+
+  power(i: number): number {
+    return this.#powers[i]! * this.#betas(this.#group)[i]!;
+  }
+
+  advance(): void {
+    this.#powers = this.#powers.map((_, i) => this.power(i));
+    this.count += 1;
+  }
+
+  /** The coefficient as a uniform; one node for as long as the clock lives. */
+  setting(coefficient: Coefficient<S>): Node {
+    let node = this.#settings.get(coefficient);
+    if (node === undefined) {
+      node = setting(() => coefficient(this.#group, this));
+      this.#settings.set(coefficient, node);
+    }
+    return node;
+  }
+}
+
+/** A parameter with all this optimizer knows of it. */
+interface Slot<S> {
+  readonly param: Tensor;
+  readonly group: ParamGroup<S>;
+  clock: Clock<S>;
+  states: ReadonlyMap<string, StateTensor>;
+}
+
+export abstract class Optimizer<S extends object> {
+  readonly #groups: ParamGroup<S>[] = [];
+  readonly #slots: Slot<S>[] = [];
+  readonly #method: Method<S>;
+  readonly #defaults: S;
+
+  protected constructor(params: Params<S>, defaults: S, method: Method<S>) {
+    this.#method = method;
+    this.#defaults = defaults;
+    const given: readonly (Tensor | GroupOptions<S>)[] = [...params];
+    if (given.length === 0) {
+      throw new GradError(`${this.#name}: got no parameters; pass net.parameters(), or groups [{ params, lr }]`);
+    }
+    if (given.every(isGroup)) for (const group of given) this.addParamGroup(group);
+    else this.#add(given as readonly Tensor[], {});
+  }
+
+  get #name(): string {
+    return this.constructor.name;
+  }
+
+  /** At least one. */
+  get paramGroups(): readonly [ParamGroup<S>, ...ParamGroup<S>[]] {
+    return this.#groups as [ParamGroup<S>, ...ParamGroup<S>[]];
+  }
+
+  /** Adds parameters later, with settings of their own where given. Throws GradError for one that is already here. */
+  addParamGroup(options: GroupOptions<S>): void {
+    this.#add([...options.params], options);
+  }
+
+  #add(params: readonly Tensor[], settings: Partial<S>): void {
+    const group: ParamGroup<S> = { ...this.#defaults, ...settings, params };
+    this.check(group);
+    if (params.length === 0) throw new GradError(`${this.#name}: a group without parameters`);
+    const known = new Set(this.#slots.map((slot) => slot.param));
+    for (const [i, param] of params.entries()) {
+      if (!isAssignable(param)) {
+        throw new GradError(
+          `${this.#name}: parameter ${i} is ${describe(param)}, which no step can assign; ` +
+            `new nn.Parameter(t) makes a parameter of a tensor t`,
+        );
+      }
+      if (known.has(param)) {
+        throw new GradError(
+          `${this.#name}: parameter ${i}, of shape ${show(param.shape)}, is given twice; a tied weight goes in once`,
+        );
+      }
+      known.add(param);
+    }
+    const clock = new Clock<S>(group, this.#method.betas);
+    this.#groups.push(group);
+    for (const param of params) this.#slots.push({ param, group, clock, states: new Map() });
+  }
+
+  /** Throws GradError naming a setting that is out of range. */
+  protected abstract check(settings: S): void;
+
+  /** Forgets the gradients, or with `setToNone: false` sets those there are to zeros. */
+  zeroGrad(options: { readonly setToNone?: boolean } = {}): void {
+    for (const { param } of this.#slots) param.zeroGrad(options);
+  }
+
+  /**
+   * One step on every parameter that has a gradient, and a submit of all that was traced. The others are left as they
+   * are: no decay, no momentum, no count. With a `closure`, that is called first, and its result given.
+   * On an error nothing has changed, and the call may be repeated.
+   */
+  step(): void;
+  step<T>(closure: () => T): T;
+  step<T>(closure?: () => T): T | undefined {
+    const result = closure?.();
+    for (const group of this.#groups) this.check(group);
+    const stepping = this.#slots.filter((slot) => slot.param.hasGrad());
+    const clocks = this.#clocksOf(stepping);
+    applyUpdates(
+      stepping.map((slot) => this.#update(slot)),
+      () => {
+        for (const clock of clocks) clock.advance();
+      },
+    );
+    return result;
+  }
+
+  /** The clocks of the slots about to step, split from those of the slots that stay. */
+  #clocksOf(stepping: readonly Slot<S>[]): ReadonlySet<Clock<S>> {
+    const all = countClocks(this.#slots);
+    const here = countClocks(stepping);
+    const split = new Map<Clock<S>, Clock<S>>();
+    for (const slot of stepping) {
+      const { clock, group } = slot;
+      if (here.get(clock) === all.get(clock)) continue;
+      slot.clock = split.get(clock) ?? new Clock(group, this.#method.betas, clock);
+      split.set(clock, slot.clock);
+    }
+    return new Set(stepping.map((slot) => slot.clock));
+  }
+
+  #update(slot: Slot<S>): ParameterUpdate {
+    const { param, group, clock } = slot;
+    const method = this.#method;
+    return {
+      rule: method.rule(group),
+      param,
+      states: this.#states(slot),
+      settings: method.coefficients(group).map((coefficient) => clock.setting(coefficient)),
+      flags: method.flags(group),
+    };
+  }
+
+  /** The slot's states, made as zeros where they are not there yet. */
+  #states(slot: Slot<S>): StateTensor[] {
+    const names = this.#method.states(slot.group);
+    if (names.some((name) => !slot.states.has(name))) {
+      const made = names.map(
+        (name) => [name, slot.states.get(name) ?? new StateTensor(zerosLike(slot.param), { label: name })] as const,
+      );
+      slot.states = new Map([...slot.states, ...made]);
+    }
+    return names.map((name) => slot.states.get(name)!);
+  }
+
+  /** Settings, counts and snapshots of the state: what they are now, never stale. */
+  stateDict(): OptimizerState<S> {
+    const state: Record<number, ParameterState> = {};
+    for (const [i, { clock, states }] of this.#slots.entries()) {
+      if (clock.count === 0) continue;
+      const tensors = [...states].map(([name, value]) => [name, value.clone()] as const);
+      state[i] = { step: clock.count, ...Object.fromEntries(tensors) };
+    }
+    let first = 0;
+    const paramGroups = this.#groups.map((group) => {
+      const params = group.params.map((_, i) => first + i);
+      first += params.length;
+      return { ...group, params };
+    });
+    return { state, paramGroups };
+  }
+
+  /**
+   * Takes settings, counts and state from what stateDict() gave, for an optimizer of as many groups with parameters of
+   * the same shapes. Throws TexgradError listing all that does not fit; then nothing has changed.
+   */
+  loadStateDict(dict: OptimizerState<S>): void {
+    const faults = this.#faults(dict);
+    if (faults.length > 0) {
+      throw new TexgradError(`${this.#name}.loadStateDict: nothing was loaded\n  ${faults.join("\n  ")}`);
+    }
+    const loaded = this.#slots.map((slot, i) => this.#loaded(slot, dict.state[i]));
+    loadValues(loaded.flatMap(({ values }) => values));
+    for (const [i, group] of this.#groups.entries()) {
+      const { params: _, ...settings } = dict.paramGroups[i]!;
+      Object.assign(group, settings);
+    }
+    const clocks = new Map<string, Clock<S>>();
+    for (const [i, slot] of this.#slots.entries()) {
+      const count = dict.state[i]?.step ?? 0;
+      const key = `${this.#groups.indexOf(slot.group)} ${count}`;
+      const clock = clocks.get(key) ?? new Clock<S>(slot.group, this.#method.betas);
+      while (clock.count < count) clock.advance();
+      clocks.set(key, clock);
+      slot.clock = clock;
+      slot.states = loaded[i]!.states;
+    }
+  }
+
+  #faults(dict: OptimizerState<S>): string[] {
+    const faults: string[] = [];
+    const sizes = (groups: readonly { readonly params: readonly unknown[] }[]): string =>
+      groups.map((g) => g.params.length).join(" + ");
+    if (sizes(dict.paramGroups) !== sizes(this.#groups)) {
+      faults.push(`groups of ${sizes(dict.paramGroups)} parameters, this optimizer has ${sizes(this.#groups)}`);
+    }
+    for (const [i, { param }] of this.#slots.entries()) {
+      for (const [name, value] of Object.entries(dict.state[i] ?? {})) {
+        if (value instanceof Tensor && !sameShape(value.shape, param.shape)) {
+          faults.push(`state ${i}, ${name}: is ${show(value.shape)}, the parameter is ${show(param.shape)}`);
+        }
+      }
+    }
+    return faults;
+  }
+
+  /** A slot's states as the dict has them: cells that are there are assigned, others made. */
+  #loaded(slot: Slot<S>, state: ParameterState | undefined): LoadedStates {
+    const states = new Map<string, StateTensor>();
+    const values: [StateTensor, Tensor][] = [];
+    for (const [name, value] of Object.entries(state ?? {})) {
+      if (!(value instanceof Tensor)) continue;
+      const cell = slot.states.get(name);
+      if (cell !== undefined) values.push([cell, value]);
+      states.set(name, cell ?? new StateTensor(value, { label: name }));
+    }
+    return { states, values };
+  }
+}
+
+interface LoadedStates {
+  readonly states: ReadonlyMap<string, StateTensor>;
+  readonly values: readonly (readonly [StateTensor, Tensor])[];
+}
+
+function countClocks<S>(slots: readonly Slot<S>[]): ReadonlyMap<Clock<S>, number> {
+  const counts = new Map<Clock<S>, number>();
+  for (const { clock } of slots) counts.set(clock, (counts.get(clock) ?? 0) + 1);
+  return counts;
+}
+
+const isGroup = <S>(x: Tensor | GroupOptions<S>): x is GroupOptions<S> =>
+  typeof x === "object" && x !== null && !(x instanceof Tensor) && "params" in x;
+
+/** Parameters, frozen ones too, and other leaves that require a gradient. */
+const isAssignable = (x: unknown): boolean =>
+  x instanceof Parameter || (x instanceof Tensor && x.isLeaf && x.requiresGrad);
+
+function describe(x: unknown): string {
+  if (!(x instanceof Tensor)) return x === null ? "null" : `a ${typeof x}`;
+  return x.requiresGrad ? "computed from other tensors" : "a tensor that requires no gradient";
+}
+
+/** Throws GradError unless `value` is a number in [low, high). */
+export function checkRange(owner: string, name: string, value: number, low: number, high = Infinity): void {
+  if (typeof value === "number" && value >= low && value < high) return;
+  const range = high === Infinity ? `a finite number >= ${low}` : `in [${low}, ${high})`;
+  throw new GradError(`${owner}: ${name} is ${value}; it must be ${range}`);
+}

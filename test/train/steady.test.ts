@@ -1,0 +1,68 @@
+/**
+ * What a repeated step costs: draws, programs, textures and host time. Counts come from the plan; host time is measured
+ * on a stub context, so that no driver is in it.
+ */
+import { beforeEach, describe, expect, it } from "vitest";
+import { setDevice } from "texgrad";
+import { createWebglDevice, type WebglDevice } from "../../src/runtime/device.ts";
+import { selectDevice } from "../../src/runtime/select.ts";
+import { stubCapabilities, stubGl } from "../support/recording-gl.ts";
+import { noise, trainer, type Rule } from "./mlp.ts";
+
+describe.each<[Rule, number]>([
+  // Forward 2, row statistics with the row losses 1, logit gradient 1, hidden gradient 1, mean loss 1, and one draw
+  // for each of the four parameters, whose update is the epilogue of its gradient.
+  ["sgd", 10],
+  // The two weights' gradients are stored, since an update of three results would shrink their tiles: 2 draws more.
+  ["adam", 12],
+])("a step of the MLP with %s, on headless GL", (rule, draws) => {
+  let device: WebglDevice;
+  beforeEach(() => {
+    device = selectDevice({ device: "webgl" }) as WebglDevice;
+    setDevice(device);
+  });
+
+  it(`is ${draws} draws, and from step 3 on makes no plan, no program and no texture`, async () => {
+    const { step } = trainer(rule);
+    const batch = noise(64);
+    for (let i = 0; i < 2; i++) await step(batch).item();
+    const before = { ...device.counters };
+    const memory = device.memory();
+    for (let i = 0; i < 10; i++) step(noise(64, i + 2));
+    await step(batch).item();
+    expect(device.counters.draws - before.draws).toBe(11 * draws);
+    expect(device.counters.plans).toBe(before.plans);
+    expect(device.counters.programs).toBe(before.programs);
+    expect(device.memory()).toEqual(memory);
+  });
+
+  it("makes no program for another batch size of the class, nor for another learning rate", async () => {
+    const { step, optimizer } = trainer(rule);
+    for (let i = 0; i < 3; i++) step(noise(64));
+    const { programs } = device.counters;
+    for (const [i, size] of [64, 50, 37, 64, 50, 37, 64].entries()) {
+      optimizer.paramGroups[0]!.lr = 0.1 / (i + 1);
+      await step(noise(size)).item();
+    }
+    expect(device.counters.programs).toBe(programs);
+  });
+});
+
+describe("host time of a repeated step (trace, lookup, replay on a stub context)", () => {
+  it.each<Rule>(["sgd", "adam"])("is under 0.5 ms with %s, and runs no pass", (rule) => {
+    const device = createWebglDevice(stubGl().gl, { capabilities: stubCapabilities, readsSynchronously: true });
+    setDevice(device);
+    const { step } = trainer(rule);
+    const batch = noise(64);
+    for (let i = 0; i < 300; i++) step(batch);
+    const { plans } = device.counters;
+    const runs = Array.from({ length: 5 }, () => {
+      const start = performance.now();
+      for (let i = 0; i < 300; i++) step(batch);
+      return (performance.now() - start) / 300;
+    });
+    expect(device.counters.plans).toBe(plans);
+    console.log(`host time of a ${rule} step: ${Math.min(...runs).toFixed(3)} ms, best of 5`);
+    expect(Math.min(...runs)).toBeLessThan(0.5);
+  });
+});
