@@ -150,7 +150,7 @@ export function backward(y: Handle, gradient: Handle | null, createGraph: boolea
 function accumulate(holder: Handle, g: Node, createGraph: boolean): void {
   const sofar = holder.gradientTensor;
   const state = sofar?.state;
-  const carries = state instanceof Value && (state.carries || state.isComputed);
+  const carries = state instanceof Value && (state.carries || engine.isHistory(state));
   if (state instanceof Value) state.used = true;
   const total = sofar === null ? g : add(operand(sofar, createGraph), g);
   holder.gradientTensor = wrap(engine.trace(total, createGraph, carries));

@@ -83,6 +83,22 @@ export class Cell implements CellIdentity {
     return this.pending ?? this.leaf;
   }
 
+  /** Whether nothing has read the first version: an assigned host value can take its place. */
+  get isUntouched(): boolean {
+    return this.version === 0 && this.#leaf === null && this.pending === null;
+  }
+
+  /** Whether `n` is what the handle means already. */
+  means(n: Node): boolean {
+    return n === (this.pending ?? this.#leaf);
+  }
+
+  /** Takes another first version. */
+  begin(array: HostArray): void {
+    this.storage.current = array;
+    this.initial = null;
+  }
+
   assign(value: Node): void {
     this.checkAlive();
     this.pending = value;

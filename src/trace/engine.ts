@@ -9,7 +9,7 @@
 import { defaultDevice } from "../compose.ts";
 import type { Device, DeviceBuffer } from "../ir/device.ts";
 import { BYTES_PER_ELEMENT, type HostArray } from "../ir/dtype.ts";
-import { GradError, InvariantError } from "../ir/errors.ts";
+import { DisposedError, GradError, InvariantError, StaleTensorError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { detach } from "../ir/ops/compare.ts";
 import { numel } from "../ir/shape.ts";
@@ -31,8 +31,6 @@ export interface GradientHolder {
   readonly gradient: Value | null;
   /** Somebody looked at it: it is a result. */
   gradientSeen: boolean;
-  /** A step of this submit consumes it: it need not be stored. */
-  gradientTaken: boolean;
 }
 
 interface Reading {
@@ -50,6 +48,8 @@ export class Engine {
   readonly #fresh = new Set<Cell>();
   readonly #differentiated = new Set<Value>();
   readonly #holders = new Set<GradientHolder>();
+  /** Those whose gradient the step being submitted consumes: it need not be stored. */
+  readonly #taken = new Set<GradientHolder>();
   #reads: Reading[] = [];
   /** Earlier runs whose stored intermediates the next submit may use (`item()` before `backward()`). */
   readonly #borrowed = new Set<Run>();
@@ -58,7 +58,8 @@ export class Engine {
   /** Id of the youngest node when nothing was pending. */
   #base = 0;
   #inputBytes = 0;
-  /** Submits that assigned cells; what is pending for two of them may have become unreadable. */
+  /** Submits so far, and those that assigned cells: what is pending for two of these may have become unreadable. */
+  #submits = 0;
   #steps = 0;
 
   get runner(): Runner {
@@ -82,12 +83,13 @@ export class Engine {
     if (numel(node.shape) > SMALL) this.device.checkFits(node.op.name, node.dtype, node.shape);
     const v = new Value(node, requiresGrad);
     v.carries = carries;
+    v.bornSubmit = this.#submits;
+    v.bornStep = this.#steps;
     if (node.inputs.length === 0) {
       if (node.source?.kind === "input") this.#inputBytes += numel(node.shape) * BYTES_PER_ELEMENT;
       return v;
     }
     v.line = callerLine();
-    v.born = this.#steps;
     this.#pending.push(v);
     if (node.id - this.#base > PENDING_NODES || this.#pending.length > PENDING_NODES || this.#inputsAreMany()) {
       this.#flush();
@@ -112,7 +114,18 @@ export class Engine {
     }
   }
 
+  /** What a cell's handle means now. Host values assigned to cells are published by this: they need no plan. */
+  expression(cell: Cell): Node {
+    if (cell.pending !== null && hostValue(cell.pending) !== null) this.#publish(this.#uploads());
+    return cell.expression;
+  }
+
   assign(cell: Cell, value: Node): void {
+    const array = hostValue(value);
+    if (array !== null && cell.isUntouched) {
+      cell.begin(array);
+      return;
+    }
     if (this.#undo !== null && !this.#undo.has(cell)) this.#undo.set(cell, cell.pending);
     cell.assign(value);
     this.#assigned.add(cell);
@@ -135,30 +148,86 @@ export class Engine {
     for (const run of from) this.#borrowed.add(run);
   }
 
+  /** Notes that the step being built consumes the gradient. */
+  take(h: GradientHolder): void {
+    this.#taken.add(h);
+  }
+
+  /**
+   * Whether later traces read the value through a leaf: it was computed, or it waits since before the last submit and
+   * either reads cells as they were then or contains what that submit computed.
+   */
+  isHistory(v: Value): boolean {
+    if (v.own !== null) return true;
+    if (v.isComputed) return !isLeafView(v.node);
+    if (v.bornSubmit === this.#submits || v.node === null || isLeafView(v.node)) return false;
+    return v.bornStep !== this.#steps || this.runner.overlaps(v.node);
+  }
+
   // Submitting.
 
-  /** Submits everything that is due, and `asked`. */
+  /**
+   * Submits everything that is due, and `asked`. What is due but cannot be computed any more is dropped on the way: it
+   * fails for whoever asks for it, not for everybody else.
+   */
   submit(asked: readonly Value[] = []): void {
-    const { roots, uploads } = this.#roots(asked);
-    if (roots.length === 0 && uploads.length === 0) return;
+    try {
+      this.#attempt(asked);
+    } catch (error) {
+      if (!(error instanceof StaleTensorError || error instanceof DisposedError) || !this.#dropLost()) throw error;
+      this.#attempt(asked);
+    }
+  }
+
+  #attempt(asked: readonly Value[]): void {
+    const roots = this.#roots(asked);
     for (const run of this.#borrowed) if (run.walk === null) this.#borrowed.delete(run);
-    const contents = uploads.map(([cell, array]) =>
-      cell.layout === null ? array : this.device.upload(array, cell.dtype, cell.shape, cell.layout),
-    );
+    const uploads = this.#uploads();
     let run: Run | null = null;
     try {
       if (roots.length > 0) run = this.runner.execute(roots, this.#borrowed);
     } catch (error) {
-      for (const c of contents) if (!isHost(c)) c.release();
+      drop(uploads);
       throw error;
     }
-    uploads.forEach(([cell], i) => cell.publish(contents[i]!)?.release());
     if (this.#assigned.size > 0) this.#steps += 1;
+    this.#publish(uploads);
     this.#assigned.clear();
     this.#snapshots.clear();
     this.#fresh.clear();
     this.#borrowed.clear();
-    if (run !== null) this.#settle(run, asked);
+    if (run === null) return;
+    this.#submits += 1;
+    this.#settle(run, asked);
+  }
+
+  /** Drops what nobody asked for by name and what reads values that are gone; whether there was any. */
+  #dropLost(): boolean {
+    let found = false;
+    const isLost = (v: Value | null): boolean => {
+      const gone = v?.node == null ? null : lost(v.node);
+      if (gone !== null) v!.forget(gone);
+      found ||= gone !== null;
+      return gone !== null;
+    };
+    this.#pending = this.#pending.filter((v) => !v.carries || v.used || !isLost(v));
+    for (const v of this.#snapshots) if (isLost(v)) this.#snapshots.delete(v);
+    for (const v of this.#differentiated) if (isLost(v)) this.#differentiated.delete(v);
+    for (const h of this.#holders) if (isLost(h.gradient)) this.#holders.delete(h);
+    this.#reads = this.#reads.filter((r) => {
+      if (!isLost(r.value)) return true;
+      r.value.reading = null;
+      r.reject(new StaleTensorError(r.value.lost));
+      return false;
+    });
+    for (const cell of this.#assigned) {
+      const gone = lost(cell.pending!);
+      if (gone === null) continue;
+      cell.pending = null;
+      this.#assigned.delete(cell);
+      throw new StaleTensorError(`${cell.label} was assigned a value that cannot be computed any more: ${gone}`);
+    }
+    return found;
   }
 
   /** Traces a step by `build`, submits it with all that is due, and has `commit` count it once it has happened. */
@@ -179,23 +248,42 @@ export class Engine {
       }
       throw error;
     } finally {
-      for (const h of this.#holders) h.gradientTaken = false;
+      this.#taken.clear();
     }
     commit();
   }
 
-  /** What the next submit must compute, and which cells take a host array as it is. */
-  #roots(asked: readonly Value[]): { roots: Root[]; uploads: [Cell, HostArray][] } {
+  /** Cells that were assigned a host array, with that as storage in their layout. */
+  #uploads(): [Cell, DeviceBuffer | HostArray][] {
+    const all: [Cell, DeviceBuffer | HostArray][] = [];
+    try {
+      for (const cell of this.#assigned) {
+        const array = hostValue(cell.pending!);
+        if (array === null) continue;
+        const { layout } = cell;
+        all.push([cell, layout === null ? array : this.device.upload(array, cell.dtype, cell.shape, layout)]);
+      }
+    } catch (error) {
+      drop(all);
+      throw error;
+    }
+    return all;
+  }
+
+  #publish(uploads: readonly (readonly [Cell, DeviceBuffer | HostArray])[]): void {
+    for (const [cell, content] of uploads) {
+      cell.publish(content)?.release();
+      this.#assigned.delete(cell);
+    }
+  }
+
+  /** What the next submit must compute. */
+  #roots(asked: readonly Value[]): Root[] {
     const roots: Root[] = [];
-    const uploads: [Cell, HostArray][] = [];
     const seen = new Set<Node>();
     for (const cell of this.#fresh) if (cell.initial !== null) roots.push(firstVersion(cell, null));
     for (const cell of this.#assigned) {
-      const array = hostValue(cell.pending!);
-      if (array !== null) {
-        uploads.push([cell, array]);
-        continue;
-      }
+      if (hostValue(cell.pending!) !== null) continue;
       seen.add(cell.pending!);
       roots.push({ node: cell.pending!, cell, first: false, layout: cell.layout, snapshot: null });
     }
@@ -209,13 +297,13 @@ export class Engine {
     for (const v of this.#differentiated) want(v);
     for (const h of this.#holders) {
       const g = h.gradient;
-      if (g !== null && (h.gradientSeen || !h.gradientTaken || g.carries)) want(g);
+      if (g !== null && (h.gradientSeen || !this.#taken.has(h) || g.carries)) want(g);
     }
     for (const v of this.#pending) if (v.carries && !v.used) want(v);
     for (const v of this.#snapshots) {
       if (v.node !== null) roots.push({ node: v.node, cell: null, first: false, layout: null, snapshot: v });
     }
-    return { roots, uploads };
+    return roots;
   }
 
   /** What the run computed is pending no more. */
@@ -234,7 +322,6 @@ export class Engine {
     this.#inputBytes = 0;
     for (const v of this.#differentiated) if (v.node === null || v.run !== null) this.#differentiated.delete(v);
     for (const h of this.#holders) {
-      h.gradientTaken = false;
       if (h.gradient === null || h.gradient.run !== null) this.#holders.delete(h);
     }
     const reads = this.#reads;
@@ -243,8 +330,8 @@ export class Engine {
 
   /** Whether a value that no submit computed depends on a version that is gone; looked at once, two steps on. */
   #isForgotten(v: Value): boolean {
-    if (v.born !== this.#steps - 2 || v.node === null) return false;
-    const gone = unreadable(v.node);
+    if (v.bornStep !== this.#steps - 2 || v.node === null) return false;
+    const gone = lost(v.node);
     if (gone !== null) v.forget(gone);
     return gone !== null;
   }
@@ -252,7 +339,7 @@ export class Engine {
   /** Computes every pending expression that nothing uses, so that what waits stays bounded. */
   #flush(): void {
     this.#pending = this.#pending.filter((v) => {
-      const gone = v.used || v.node === null ? null : unreadable(v.node);
+      const gone = v.used || v.node === null ? null : lost(v.node);
       if (gone !== null) v.forget(gone);
       return gone === null;
     });
@@ -348,6 +435,22 @@ export class Engine {
   }
 }
 
+/** Whether a node is a number or a host value seen through a few views: cheaper to read again than to carry. */
+function isLeafView(root: Node | null): boolean {
+  let n = root;
+  for (let depth = 0; n !== null && depth < 8; depth++) {
+    if (n.inputs.length === 0) return n.source?.kind !== "cell" && n.source?.kind !== "carried";
+    if (n.op.kind !== "view" && n.op !== detach.definition) return false;
+    n = n.inputs[0]!;
+  }
+  return false;
+}
+
+/** Frees uploads that will not be published. */
+function drop(uploads: readonly (readonly [Cell, DeviceBuffer | HostArray])[]): void {
+  for (const [, content] of uploads) if (!isHost(content)) content.release();
+}
+
 /** The array of an assigned host value; `detach` around it changes nothing. */
 function hostValue(n: Node): HostArray | null {
   let at = n;
@@ -356,19 +459,24 @@ function hostValue(n: Node): HostArray | null {
 }
 
 /** Why an expression cannot be computed any more, or null. */
-function unreadable(root: Node): string | null {
+function lost(root: Node): string | null {
   const seen = new Set<Node>([root]);
   const stack = [root];
+  const visit = (n: Node): void => {
+    if (!seen.has(n)) stack.push(n);
+    seen.add(n);
+  };
   for (let n = stack.pop(); n !== undefined; n = stack.pop()) {
     const { source } = n;
-    if (source?.kind === "cell" && !(source.cell as Cell).readable(source.version)) {
-      return (source.cell as Cell).staleMessage(source.version);
+    if (source?.kind === "cell") {
+      const cell = source.cell as Cell;
+      if (!cell.readable(source.version)) return cell.disposed ? `${cell.label} was disposed` : cell.staleMessage(source.version);
+    } else if (source?.kind === "carried" && source.value instanceof Value) {
+      const v = source.value;
+      if (v.disposed || (v.node === null && v.stored() === null)) return v.lost;
+      if (v.stored() === null) visit(v.node!);
     }
-    for (const x of n.inputs) {
-      if (seen.has(x)) continue;
-      seen.add(x);
-      stack.push(x);
-    }
+    n.inputs.forEach(visit);
   }
   return null;
 }

@@ -9,7 +9,7 @@ import { GradError, TexgradError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { expand } from "../ir/ops/broadcast.ts";
 import { cast, detach } from "../ir/ops/compare.ts";
-import { uniform } from "../ir/ops/leaf.ts";
+import { input, uniform } from "../ir/ops/leaf.ts";
 import { numel, type Shape } from "../ir/shape.ts";
 import { Cell, isHost } from "./cell.ts";
 import { engine, type GradientHolder } from "./engine.ts";
@@ -26,8 +26,6 @@ export abstract class Handle implements GradientHolder {
   state: Value | Cell;
   /** @internal */
   gradientSeen = false;
-  /** @internal */
-  gradientTaken = false;
   /** @internal The accumulated gradient; reading `grad` makes it a result of the next submit, this does not. */
   gradientTensor: Tensor | null = null;
   #requiresGrad: boolean;
@@ -103,7 +101,7 @@ export abstract class Handle implements GradientHolder {
   /** @internal The gradient for a step of this submit, which then need not store it. */
   takeGradient(): Node | null {
     if (this.gradientTensor === null) return null;
-    this.gradientTaken = true;
+    engine.take(this);
     return operand(this.gradientTensor, false);
   }
 }
@@ -122,11 +120,11 @@ export const wrap = (state: Value | Cell, requiresGrad: boolean = state instance
 export function operand(t: Handle, records: boolean = isGradEnabled()): Node {
   const { state } = t;
   if (state instanceof Cell) {
-    const n = state.expression;
+    const n = engine.expression(state);
     return state.differentiable && !(records && t.requiresGrad) ? detach(n) : n;
   }
   state.checkAlive();
-  if (state.isComputed) return records && t.requiresGrad ? state.leaf : state.constant;
+  if (engine.isHistory(state)) return records && t.requiresGrad ? state.leaf : state.constant;
   const n = state.expression();
   return t.requiresGrad && !records ? detach(n) : n;
 }
@@ -142,7 +140,7 @@ export function apply(f: (...x: Node[]) => Node, operands: readonly Handle[]): T
     requiresGrad ||= records && t.requiresGrad;
     if (t.state instanceof Value) {
       t.state.used = true;
-      carries ||= t.state.carries || t.state.isComputed;
+      carries ||= t.state.carries || engine.isHistory(t.state);
     }
   }
   return wrap(engine.trace(node, requiresGrad && isFloat(node.dtype), carries));
@@ -193,7 +191,7 @@ export function assign(target: Handle, source: Handle | Scalar): void {
   }
   const value = typeof source === "number" ? scalar(source, cell.dtype) : cast(operand(source, false), cell.dtype);
   const n = expand(value, cell.shape);
-  if (n === cell.expression) return;
+  if (cell.means(n)) return;
   engine.assign(cell, cell.differentiable ? assignedLeaf(n, cell) : n);
 }
 
@@ -217,10 +215,13 @@ export function cellOf(n: Node): Cell | null {
 /** A snapshot of a tensor: its value now, in storage of its own. Gradients go on through it. */
 export function cloned(t: Handle): Tensor {
   const records = isGradEnabled();
+  const host = hostCopy(t);
+  if (host !== null && !(records && t.requiresGrad)) {
+    return wrap(engine.trace(input({ kind: "input", array: host }, t.dtype, t.shape), false, false));
+  }
   const v = new Value(operand(t, records), records && t.requiresGrad);
   v.line = callerLine();
-  v.host = hostCopy(t);
-  if (v.host === null) engine.snapshot(v);
+  engine.snapshot(v);
   return wrap(v);
 }
 

@@ -10,8 +10,7 @@ import { philox4x32, type Words4 } from "../ir/philox.ts";
 import { checkExtents, type Shape } from "../ir/shape.ts";
 import { Cell } from "./cell.ts";
 import { engine } from "./engine.ts";
-import { scalar, wrap, type Handle } from "./handle.ts";
-import { apply } from "./handle.ts";
+import { apply, scalar, wrap, type Handle } from "./handle.ts";
 import type { TensorOptions } from "./create.ts";
 import type { Tensor } from "./tensor.ts";
 

@@ -15,6 +15,8 @@ import { walk, type Walk } from "./walk.ts";
 const PLANS = 128;
 /** Runs over carried values whose graphs are kept for a recomputation, oldest dropped first. */
 const HISTORY = 64;
+/** Runs whose results are looked for when something is computed again. */
+const LATEST = 4;
 /** Part of the budget that is filled before anything is evicted. */
 const FULL = 0.9;
 
@@ -42,6 +44,8 @@ export class Runner {
   /** All plans with their hashes, the one run last at the end. */
   readonly #recent = new Map<Plan, number>();
   readonly #history: Run[] = [];
+  /** The last few runs, whose results need not be computed again. */
+  #latest: Run[] = [];
   /** Buffers that a run in progress reads, its own and those of runs it waits for. */
   readonly #busy = new Set<DeviceBuffer>();
   #depth = 0;
@@ -67,8 +71,8 @@ export class Runner {
       const bound = graph.leaves.map((number) => this.#bind(graph.order[number]!, from));
       for (const b of bound) if (b !== null && !isHost(b)) this.#busy.add(b);
       const [plan, variant] = this.#plan(key, bound, roots);
-      // A run may not read what the same executable is about to overwrite.
-      if (from.size > 0 && variant.last !== null && from.has(variant.last)) return this.execute(roots);
+      // A run may not read what its own executable keeps and is about to overwrite.
+      if (from.size > 0 && readsOwn(graph, bound, variant, from)) return this.execute(roots);
       this.#initialise(graph, bound, plan);
       return this.#run(plan, variant, graph, roots, bound as readonly (DeviceBuffer | HostArray)[], carried);
     } finally {
@@ -79,7 +83,7 @@ export class Runner {
 
   /** Computes submitted values whose buffers are gone, from their leaves, and has their plans keep them from now on. */
   recompute(values: readonly Value[]): void {
-    const from = new Set<Run>();
+    const from = new Set(this.#latest);
     const roots = values.map((v): Root => ({ node: v.expression(), cell: null, first: false, layout: null, snapshot: null }));
     for (const v of values) {
       if (v.run === null || v.run.walk === null) continue;
@@ -89,6 +93,19 @@ export class Runner {
     this.counters.recomputed += values.length;
     const run = this.execute(roots, from);
     for (const v of values) place(v, run);
+  }
+
+  /** Whether one of the last runs computed a part of the expression. */
+  overlaps(root: Node): boolean {
+    const seen = new Set<Node>();
+    const stack = [root];
+    for (let n = stack.pop(); n !== undefined; n = stack.pop()) {
+      if (n.inputs.length === 0 || seen.has(n)) continue;
+      seen.add(n);
+      for (const run of this.#latest) if (run.walk?.number.has(n) === true) return true;
+      stack.push(...n.inputs);
+    }
+    return false;
   }
 
   /** Makes the first versions of cells that nothing has read yet. */
@@ -189,6 +206,7 @@ export class Runner {
     variant.layouts = buffers.map((b) => b.layout);
     variant.last = run;
     for (const old of plan.record(run)) this.#retire(old);
+    this.#latest = [run, ...this.#latest.filter((r) => r.walk !== null)].slice(0, LATEST);
     return run;
   }
 
@@ -267,6 +285,7 @@ export class Runner {
   /** Frees every plan. Values that are only in a plan's buffers are computed again when asked for. */
   dispose(): void {
     for (const plan of this.#recent.keys()) for (const run of plan.dispose()) this.#retire(run);
+    this.#latest = [];
     this.#recent.clear();
     this.#plans.clear();
   }
@@ -301,6 +320,16 @@ function atHand(n: Node, from: ReadonlySet<Run>): DeviceBuffer | HostArray | nul
     if (at !== null) return at;
   }
   return null;
+}
+
+/** Whether a leaf is bound to a buffer that the variant keeps for itself. */
+function readsOwn(graph: Walk, bound: readonly Bound[], variant: Variant, from: ReadonlySet<Run>): boolean {
+  const { last } = variant;
+  if (last === null || !from.has(last)) return false;
+  return graph.leaves.some((leaf, i) => {
+    const number = last.walk?.number.get(graph.order[leaf]!);
+    return number !== undefined && bound[i] !== null && last.kept(number) === bound[i];
+  });
 }
 
 function found(at: DeviceBuffer | HostArray | null): DeviceBuffer | HostArray {

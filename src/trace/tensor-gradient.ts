@@ -6,6 +6,7 @@ import { detach } from "../ir/ops/compare.ts";
 import { literal } from "../ir/ops/leaf.ts";
 import { backward, registerHook, retainGradient, type Hook } from "./backward.ts";
 import { apply, assign, cloned, Handle, wrap, type Scalar } from "./handle.ts";
+import { engine } from "./engine.ts";
 import type { Tensor } from "./tensor.ts";
 import { Value } from "./value.ts";
 
@@ -44,7 +45,7 @@ export abstract class GradientTensor extends Handle {
   detach(): Tensor {
     const { state } = this;
     if (!this.requiresGrad || !(state instanceof Value)) return wrap(state, false);
-    if (state.isComputed) return wrap(new Value(state.constant, false));
+    if (engine.isHistory(state)) return wrap(new Value(state.constant, false));
     return apply(detach, [this]);
   }
 

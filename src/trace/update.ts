@@ -75,12 +75,8 @@ export function applyUpdates(updates: readonly ParameterUpdate[], commit: () => 
     for (const u of updates) {
       const grad = u.param.takeGradient();
       if (grad === null) continue;
-      const param = u.param.cell.expression;
-      const all = macro(
-        u.rule.macro,
-        [param, grad, ...u.states.map((s) => s.cell.expression), ...u.settings],
-        u.flags,
-      );
+      const states = u.states.map((s) => engine.expression(s.cell));
+      const all = macro(u.rule.macro, [engine.expression(u.param.cell), grad, ...states, ...u.settings], u.flags);
       engine.assign(u.param.cell, item(all, 0));
       u.states.forEach((s, i) => engine.assign(s.cell, item(all, i + 1)));
     }

@@ -29,8 +29,9 @@ export class Value {
   carries = false;
   /** A read under way. */
   reading: Promise<HostArray> | null = null;
-  /** Number of submits that had assigned cells when it was traced. */
-  born = 0;
+  /** How many submits there had been when it was traced, and how many that assigned cells. */
+  bornSubmit = 0;
+  bornStep = 0;
   /** Whether another traced expression uses it. */
   used = false;
   /** Line that traced it, where lines are captured. */
