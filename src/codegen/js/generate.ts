@@ -277,7 +277,8 @@ class Generator {
         const depends = this.#depends.ofIndex(atom.of);
         const own = this.#laneOf(depends, lane);
         const spell = atom.kind === "div" ? quotient : remainder;
-        return this.#name(this.#depth(depends), `a${atom.key}@${own}`, () => spell(this.#index(atom.of, own), atom.by));
+        const text = (): string => spell(this.#index(atom.of, own), atom.by, atom.of.lo < 0);
+        return this.#name(this.#depth(depends), `a${atom.key}@${own}`, text);
       }
     }
   }

@@ -27,12 +27,17 @@ export function rounded(dtype: DType, text: string): string {
 
 const isPowerOfTwo = (n: number): boolean => n > 0 && (n & (n - 1)) === 0;
 
-/** Floor of an index by a constant. Where the index may be negative, the quotient is not used. */
-export const quotient = (text: string, by: number): string =>
-  isPowerOfTwo(by) ? `${text} >> ${Math.log2(by)}` : `(${text} / ${by}) | 0`;
+/** Floor of an index by a constant. Simplifying may leave an operand that is below zero at some points. */
+export function quotient(text: string, by: number, mayBeNegative: boolean): string {
+  if (isPowerOfTwo(by)) return `${text} >> ${Math.log2(by)}`;
+  return mayBeNegative ? `Math.floor(${text} / ${by})` : `(${text} / ${by}) | 0`;
+}
 
-export const remainder = (text: string, by: number): string =>
-  isPowerOfTwo(by) ? `${text} & ${by - 1}` : `${text} % ${by}`;
+/** What that quotient leaves, in [0, by). */
+export function remainder(text: string, by: number, mayBeNegative: boolean): string {
+  if (isPowerOfTwo(by)) return `${text} & ${by - 1}`;
+  return mayBeNegative ? `(${text} % ${by} + ${by}) % ${by}` : `${text} % ${by}`;
+}
 
 /** The product of an index and a constant, in 32 bits. */
 export const times = (text: string, coef: number): string => (coef === 1 ? text : `Math.imul(${text}, ${coef})`);
