@@ -15,7 +15,7 @@ export type Rule = "sgd" | "adam";
 
 export interface Trainer {
   readonly net: Mlp;
-  readonly optimizer: optim.Optimizer;
+  readonly optimizer: optim.SGD | optim.Adam;
   /** One step; its loss is not read. */
   readonly step: (batch: { readonly x: Tensor; readonly y: Tensor }) => Tensor;
 }
@@ -44,6 +44,9 @@ export function noise(batch: number, seed = 1): { x: Tensor; y: Tensor } {
   const next = (): number => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
   return {
     x: tensor(Float32Array.from({ length: batch * 784 }, next), { shape: [batch, 784] }),
-    y: tensor(Int32Array.from({ length: batch }, () => Math.floor(next() * 10)), { shape: [batch], dtype: "i32" }),
+    y: tensor(
+      Int32Array.from({ length: batch }, () => Math.floor(next() * 10)),
+      { shape: [batch], dtype: "i32" },
+    ),
   };
 }

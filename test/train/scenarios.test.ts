@@ -72,10 +72,7 @@ const parameters = (initial: FixtureParams): Params =>
 
 const grads = (p: Params): Grads => Object.fromEntries(Object.entries(p).map(([name, t]) => [name, t.grad]));
 
-function optimizer(
-  { type, ...options }: FixtureOptimizer,
-  params: Params,
-): optim.Optimizer<optim.AdamSettings> | optim.SGD {
+function optimizer({ type, ...options }: FixtureOptimizer, params: Params): optim.Optimizer {
   const list = Object.values(params);
   switch (type) {
     case "SGD":

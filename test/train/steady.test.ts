@@ -2,11 +2,17 @@
  * What a repeated step costs: draws, programs, textures and host time. Counts come from the plan; host time is measured
  * on a stub context, so that no driver is in it.
  */
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build } from "esbuild";
 import { beforeEach, describe, expect, it } from "vitest";
 import { setDevice } from "texgrad";
-import { createWebglDevice, type WebglDevice } from "../../src/runtime/device.ts";
+import type { WebglDevice } from "../../src/runtime/device.ts";
 import { selectDevice } from "../../src/runtime/select.ts";
-import { stubCapabilities, stubGl } from "../support/recording-gl.ts";
 import { noise, trainer, type Rule } from "./mlp.ts";
 
 describe.each<[Rule, number]>([
@@ -49,20 +55,31 @@ describe.each<[Rule, number]>([
 });
 
 describe("host time of a repeated step (trace, lookup, replay on a stub context)", () => {
-  it.each<Rule>(["sgd", "adam"])("is under 0.5 ms with %s, and runs no pass", (rule) => {
-    const device = createWebglDevice(stubGl().gl, { capabilities: stubCapabilities, readsSynchronously: true });
-    setDevice(device);
-    const { step } = trainer(rule);
-    const batch = noise(64);
-    for (let i = 0; i < 300; i++) step(batch);
-    const { plans } = device.counters;
-    const runs = Array.from({ length: 5 }, () => {
-      const start = performance.now();
-      for (let i = 0; i < 300; i++) step(batch);
-      return (performance.now() - start) / 300;
-    });
-    expect(device.counters.plans).toBe(plans);
-    console.log(`host time of a ${rule} step: ${Math.min(...runs).toFixed(3)} ms, best of 5`);
-    expect(Math.min(...runs)).toBeLessThan(0.5);
+  // In a process of its own, bundled as a user's program would be: the test runner's module proxies cost more than
+  // the step does.
+  it.each<Rule>(["sgd", "adam"])("is under 0.5 ms with %s, and runs no pass", async (rule) => {
+    const folder = await mkdtemp(join(tmpdir(), "texgrad-host-"));
+    try {
+      const outfile = join(folder, "host.mjs");
+      await build({
+        entryPoints: [fileURLToPath(new URL("host-time.ts", import.meta.url))],
+        outfile,
+        bundle: true,
+        platform: "node",
+        format: "esm",
+        external: ["gl"],
+        alias: {
+          "#platform": fileURLToPath(new URL("../../src/platform/node.ts", import.meta.url)),
+          texgrad: fileURLToPath(new URL("../../src/index.ts", import.meta.url)),
+        },
+      });
+      const { stdout } = await promisify(execFile)(process.execPath, [outfile, rule]);
+      const { ms, plans } = JSON.parse(stdout) as { ms: number; plans: number };
+      console.log(`host time of a ${rule} step: ${ms.toFixed(3)} ms, best of 5`);
+      expect(plans).toBe(0);
+      expect(ms).toBeLessThan(0.5);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
