@@ -60,8 +60,16 @@ export function makeLayout(
   const digits = (all: readonly Digit[]): string =>
     all.map((d) => `${d.dim}${d.div === 1 ? "" : `/${d.div}`}:${d.extent}`).join(" ");
   const text = `[${shape.join(",")}] ${digits(rows)} | ${digits(cols)} R${R}${split < 0 ? "" : `@${split}`} P${P}`;
-  return { shape, rows, cols, split, R, P, W, width, height, text };
+  let known = interned.get(text);
+  if (known === undefined) interned.set(text, (known = { shape, rows, cols, split, R, P, W, width, height, text }));
+  return known;
 }
+
+/** Layouts by their text: buffers name theirs by it. A program uses finitely many. */
+const interned = new Map<string, Layout>();
+
+/** The layout a buffer's text names; undefined for a text no layout was made with. */
+export const layoutByText = (text: string): Layout | undefined => interned.get(text);
 
 const product = (digits: readonly Digit[]): number => digits.reduce((n, d) => n * d.extent, 1);
 
