@@ -19,6 +19,11 @@ import {
 } from "../trace/index.ts";
 import type { Coefficient, Method, Progress } from "./rules.ts";
 
+/** What every optimizer can be told. */
+export interface Settings {
+  lr: number;
+}
+
 /** Parameters that share settings. The settings may be assigned at any time and hold from the next step on. */
 export type ParamGroup<S> = S & { readonly params: readonly Tensor[] };
 
@@ -42,19 +47,19 @@ export interface OptimizerState<S> {
 class Clock<S> implements Progress {
   count = 0;
   readonly #group: ParamGroup<S>;
-  readonly #betas: (settings: S) => readonly number[];
+  readonly #method: Method<S>;
   #powers: number[];
   readonly #settings = new Map<Coefficient<S>, Node>();
 
-  constructor(group: ParamGroup<S>, betas: (settings: S) => readonly number[], like?: Clock<S>) {
+  constructor(group: ParamGroup<S>, method: Method<S>, like?: Clock<S>) {
     this.#group = group;
-    this.#betas = betas;
+    this.#method = method;
     this.count = like?.count ?? 0;
-    this.#powers = like === undefined ? betas(group).map(() => 1) : [...like.#powers];
+    this.#powers = like === undefined ? method.betas(group).map(() => 1) : [...like.#powers];
   }
 
   power(i: number): number {
-    return this.#powers[i]! * this.#betas(this.#group)[i]!;
+    return this.#powers[i]! * this.#method.betas(this.#group)[i]!;
   }
 
   advance(): void {
@@ -81,7 +86,7 @@ interface Slot<S> {
   states: ReadonlyMap<string, StateTensor>;
 }
 
-export abstract class Optimizer<S extends object> {
+export abstract class Optimizer<S extends Settings = Settings> {
   readonly #groups: ParamGroup<S>[] = [];
   readonly #slots: Slot<S>[] = [];
   readonly #method: Method<S>;
@@ -131,7 +136,7 @@ export abstract class Optimizer<S extends object> {
       }
       known.add(param);
     }
-    const clock = new Clock<S>(group, this.#method.betas);
+    const clock = new Clock<S>(group, this.#method);
     this.#groups.push(group);
     for (const param of params) this.#slots.push({ param, group, clock, states: new Map() });
   }
@@ -173,7 +178,7 @@ export abstract class Optimizer<S extends object> {
     for (const slot of stepping) {
       const { clock, group } = slot;
       if (here.get(clock) === all.get(clock)) continue;
-      slot.clock = split.get(clock) ?? new Clock(group, this.#method.betas, clock);
+      slot.clock = split.get(clock) ?? new Clock(group, this.#method, clock);
       split.set(clock, slot.clock);
     }
     return new Set(stepping.map((slot) => slot.clock));
@@ -239,7 +244,7 @@ export abstract class Optimizer<S extends object> {
     for (const [i, slot] of this.#slots.entries()) {
       const count = dict.state[i]?.step ?? 0;
       const key = `${this.#groups.indexOf(slot.group)} ${count}`;
-      const clock = clocks.get(key) ?? new Clock<S>(slot.group, this.#method.betas);
+      const clock = clocks.get(key) ?? new Clock<S>(slot.group, this.#method);
       while (clock.count < count) clock.advance();
       clocks.set(key, clock);
       slot.clock = clock;

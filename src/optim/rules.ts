@@ -20,18 +20,21 @@ export interface Progress {
   power(i: number): number;
 }
 
-/** A number of the formula, from the settings at the moment of submission. */
-export type Coefficient<S> = (settings: S, progress: Progress) => number;
+/**
+ * A number of the formula, from the settings at the moment of submission. A method's type, as all below, so that every
+ * optimizer is an `Optimizer`, whatever its settings.
+ */
+export type Coefficient<S> = { of(settings: S, progress: Progress): number }["of"];
 
 export interface Method<S> {
-  readonly rule: (settings: S) => UpdateRule;
+  rule(settings: S): UpdateRule;
   /** One name per state of the rule: PyTorch's, in camelCase. */
-  readonly states: (settings: S) => readonly string[];
-  readonly flags: (settings: S) => Attrs;
+  states(settings: S): readonly string[];
+  flags(settings: S): Attrs;
   /** The bases whose powers the coefficients ask for. */
-  readonly betas: (settings: S) => readonly number[];
+  betas(settings: S): readonly number[];
   /** In the order in which the rule takes them. */
-  readonly coefficients: (settings: S) => readonly Coefficient<S>[];
+  coefficients(settings: S): readonly Coefficient<S>[];
 }
 
 export interface SGDSettings {
