@@ -113,7 +113,9 @@ export function referenceDevice({
     upload: (array, dtype, shape) => new HostBuffer(memory, array.slice(), dtype, shape),
     checkFits(op, dtype, shape): void {
       if (numel(shape) > largest) {
-        throw new DeviceError(`${op}: ${dtype}${show(shape)} has ${numel(shape)} elements, the reference device holds ${largest}`);
+        throw new DeviceError(
+          `${op}: ${dtype}${show(shape)} has ${numel(shape)} elements, the reference device holds ${largest}`,
+        );
       }
     },
     memory: (): DeviceMemory => ({ ...memory, budget }),
@@ -154,7 +156,8 @@ class Reference implements Executable {
     const by = new Map<Node, Node>();
     const bound = new Map<Node, number>();
     request.leaves.forEach((l, i) => {
-      const leaf = l.node.inputs.length === 0 ? l.node : carried({ kind: "carried", value: l }, l.node.dtype, l.node.shape);
+      const leaf =
+        l.node.inputs.length === 0 ? l.node : carried({ kind: "carried", value: l }, l.node.dtype, l.node.shape);
       by.set(l.node, leaf);
       bound.set(leaf, i);
     });

@@ -42,7 +42,8 @@ export function mismatches(
   valueOf: (leaf: Node) => ArrayLike<number> | undefined = () => undefined,
 ): Mismatch[] {
   const leaves = point.map(({ shape }) => carried({ kind: "carried", value: point }, "f32", shape));
-  const weights = (n: number): Float64Array => Float64Array.from({ length: n }, (_, i) => 1 + 0.5 * Math.sin(1 + 3 * i));
+  const weights = (n: number): Float64Array =>
+    Float64Array.from({ length: n }, (_, i) => 1 + 0.5 * Math.sin(1 + 3 * i));
   const y = f(...leaves);
   const cotangent = carried({ kind: "carried", value: point }, "f32", y.shape);
   const values = point.map((p) => Float64Array.from(p.values));
@@ -88,6 +89,7 @@ export function checkGradients(
   const { input, element, gradient, difference } = first;
   throw new GradError(
     `gradcheck: element ${element} of input ${input} ${show(point[input]!.shape)}: the gradient is ${gradient}, central ` +
-      `differences give ${difference}` + (rest.length === 0 ? "" : `; ${rest.length} more differ`),
+      `differences give ${difference}` +
+      (rest.length === 0 ? "" : `; ${rest.length} more differ`),
   );
 }

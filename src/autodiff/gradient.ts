@@ -7,7 +7,10 @@ import { expand } from "../ir/ops/broadcast.ts";
 import { literal } from "../ir/ops/leaf.ts";
 import { gradients } from "./vjp.ts";
 
-const parts = (inputs: readonly Node[], attrs: Attrs): { y: Node; cotangent: Node | null; targets: readonly Node[] } => {
+const parts = (
+  inputs: readonly Node[],
+  attrs: Attrs,
+): { y: Node; cotangent: Node | null; targets: readonly Node[] } => {
   const given = attrs["cotangent"] === true;
   return { y: inputs[0]!, cotangent: given ? inputs[1]! : null, targets: inputs.slice(given ? 2 : 1) };
 };

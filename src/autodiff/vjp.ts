@@ -94,7 +94,9 @@ export function gradients(
   hook: CotangentHook | null = null,
 ): (Node | null)[] {
   if (cotangent !== null && !sameShape(cotangent.shape, y.shape)) {
-    throw new GradError(`gradient: y is ${show(y.shape)} and its cotangent ${show(cotangent.shape)}; they must be equal`);
+    throw new GradError(
+      `gradient: y is ${show(y.shape)} and its cotangent ${show(cotangent.shape)}; they must be equal`,
+    );
   }
   const wanted = new Set(targets);
   const path = pathTo(y, wanted);

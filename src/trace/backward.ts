@@ -91,7 +91,9 @@ function checkOutput(op: string, y: Handle, gradient: Handle | null | undefined)
   }
   if (gradient == null) {
     if (numel(y.shape) === 1) return null;
-    throw new GradError(`${op}: a gradient is taken of one number, this tensor is ${show(y.shape)}; use y.sum(), or give the gradient of y`);
+    throw new GradError(
+      `${op}: a gradient is taken of one number, this tensor is ${show(y.shape)}; use y.sum(), or give the gradient of y`,
+    );
   }
   if (!sameShape(gradient.shape, y.shape)) {
     throw new GradError(`${op}: y is ${show(y.shape)} and its gradient ${show(gradient.shape)}; they must be equal`);
@@ -230,7 +232,9 @@ export function retainGradient(t: Handle): void {
 export function registerHook(t: Handle, hook: Hook): () => void {
   if (!t.requiresGrad) throw new GradError("registerHook: the tensor does not require a gradient");
   anyHooks = true;
-  const map: { get(k: object): Set<Hook> | undefined; set(k: object, v: Set<Hook>): unknown } = t.isLeaf ? leafHooks : hooks;
+  const map: { get(k: object): Set<Hook> | undefined; set(k: object, v: Set<Hook>): unknown } = t.isLeaf
+    ? leafHooks
+    : hooks;
   const key = t.isLeaf ? t : origin(t);
   const set = map.get(key) ?? new Set<Hook>();
   map.set(key, set);

@@ -34,7 +34,10 @@ const isTyped = (data: TensorData): data is TypedArray => ArrayBuffer.isView(dat
 /** A leaf from a node; one that requires a gradient is a cell, so that optimizers can assign it. */
 function made(node: Node, requiresGrad: boolean): Tensor {
   if (!requiresGrad) return wrap(engine.trace(node, false, false));
-  return wrap(new Cell("tensor", node.dtype, node.shape, node.source?.kind === "input" ? node.source.array : node), true);
+  return wrap(
+    new Cell("tensor", node.dtype, node.shape, node.source?.kind === "input" ? node.source.array : node),
+    true,
+  );
 }
 
 /**
@@ -95,7 +98,9 @@ function flat(data: TensorData): (number | boolean)[] {
 }
 
 const ragged = (shape: Shape, axis: number, got: string): ShapeError =>
-  new ShapeError(`tensor: nested arrays must be regular: ${got} on axis ${axis} where the first row makes ${show(shape)}`);
+  new ShapeError(
+    `tensor: nested arrays must be regular: ${got} on axis ${axis} where the first row makes ${show(shape)}`,
+  );
 
 function dtypeOf(data: TensorData): DType {
   let at = data;
@@ -131,7 +136,8 @@ export const zerosLike = (t: Handle, options: TensorOptions = {}): Tensor =>
   zeros(t.shape, { dtype: t.dtype, ...options });
 
 /** Ones in the shape and dtype of another tensor. */
-export const onesLike = (t: Handle, options: TensorOptions = {}): Tensor => ones(t.shape, { dtype: t.dtype, ...options });
+export const onesLike = (t: Handle, options: TensorOptions = {}): Tensor =>
+  ones(t.shape, { dtype: t.dtype, ...options });
 
 /** One number in the shape and dtype of another tensor. */
 export const fullLike = (t: Handle, value: Scalar, options: TensorOptions = {}): Tensor =>

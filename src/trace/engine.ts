@@ -470,7 +470,8 @@ function lost(root: Node): string | null {
     const { source } = n;
     if (source?.kind === "cell") {
       const cell = source.cell as Cell;
-      if (!cell.readable(source.version)) return cell.disposed ? `${cell.label} was disposed` : cell.staleMessage(source.version);
+      if (!cell.readable(source.version))
+        return cell.disposed ? `${cell.label} was disposed` : cell.staleMessage(source.version);
     } else if (source?.kind === "carried" && source.value instanceof Value) {
       const v = source.value;
       if (v.disposed || (v.node === null && v.stored() === null)) return v.lost;

@@ -16,7 +16,12 @@ import { Value } from "./value.ts";
 export function gradcheck(f: (...x: Tensor[]) => Tensor, inputs: readonly Tensor[], options?: GradcheckOptions): void {
   const point = inputs.map((t) => ({ shape: t.shape, values: t.dataSync() }));
   engine.scratch(() =>
-    checkGradients((...nodes) => operand(f(...nodes.map((n) => wrap(new Value(n, true)))), true), point, options, valueOf),
+    checkGradients(
+      (...nodes) => operand(f(...nodes.map((n) => wrap(new Value(n, true)))), true),
+      point,
+      options,
+      valueOf,
+    ),
   );
 }
 

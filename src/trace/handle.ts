@@ -71,14 +71,17 @@ export abstract class Handle implements GradientHolder {
   /** @internal The cell of a parameter or other state. */
   get cell(): Cell {
     if (this.state instanceof Cell) return this.state;
-    throw new TexgradError("this tensor cannot be assigned; only parameters, state and leaves that require a gradient can");
+    throw new TexgradError(
+      "this tensor cannot be assigned; only parameters, state and leaves that require a gradient can",
+    );
   }
 
   /** Switches gradients on or off for a leaf, and gives the tensor. */
   requiresGrad_(on = true): this {
     if (on === this.#requiresGrad) return this;
     if (!(this.state instanceof Cell)) {
-      if (!on) throw new GradError("requiresGrad_: only leaves can be switched; detach() gives a tensor without a gradient");
+      if (!on)
+        throw new GradError("requiresGrad_: only leaves can be switched; detach() gives a tensor without a gradient");
       this.state = cellFrom(this, "");
     } else if (on && this.state.owner !== null && this.state.owner !== this) {
       // A detached handle on a parameter: a leaf of its own from here on.
@@ -113,8 +116,10 @@ export function provideTensor(f: typeof make): void {
   make = f;
 }
 
-export const wrap = (state: Value | Cell, requiresGrad: boolean = state instanceof Value && state.requiresGrad): Tensor =>
-  make(state, requiresGrad);
+export const wrap = (
+  state: Value | Cell,
+  requiresGrad: boolean = state instanceof Value && state.requiresGrad,
+): Tensor => make(state, requiresGrad);
 
 /** The node an operation reads a tensor by. `records`: whether gradients go on through it. */
 export function operand(t: Handle, records: boolean = isGradEnabled()): Node {

@@ -234,8 +234,7 @@ export class Plan {
     const { walk, roots, targets } = this.signature;
     const slots: RootSlot[] = roots.map((number, i) => ({
       node: walk.order[number]!,
-      assigns:
-        targets[i]! === -2 ? null : { leaf: targets[i]!, layout: this.#assigned[i] ?? this.#chosen(i) },
+      assigns: targets[i]! === -2 ? null : { leaf: targets[i]!, layout: this.#assigned[i] ?? this.#chosen(i) },
     }));
     for (const number of extra) slots.push({ node: walk.order[number]!, assigns: null });
     const request: CompileRequest = {
@@ -246,7 +245,9 @@ export class Plan {
     };
     const executable = device.compile(request);
     if (executable.leafLayouts.length !== walk.leaves.length) {
-      throw new InvariantError(`${device.name}: ${executable.leafLayouts.length} layouts for ${walk.leaves.length} leaves`);
+      throw new InvariantError(
+        `${device.name}: ${executable.leafLayouts.length} layouts for ${walk.leaves.length} leaves`,
+      );
     }
     this.layouts = this.layouts.map((own, i) => own ?? executable.leafLayouts[i]!);
     const numbers = [...roots, ...extra];

@@ -26,6 +26,16 @@ export {
   type TensorOptions,
   type TensorData,
 } from "./create.ts";
-export { defaultGenerator, Generator, manualSeed, rand, randn, randint, randperm, bernoulli, type RandomOptions } from "./random.ts";
+export {
+  defaultGenerator,
+  Generator,
+  manualSeed,
+  rand,
+  randn,
+  randint,
+  randperm,
+  bernoulli,
+  type RandomOptions,
+} from "./random.ts";
 export { realize } from "./batch.ts";
 export { currentDevice, setDevice } from "./devices.ts";

@@ -103,7 +103,11 @@ export function randint(low: number, high: number, shape: Shape, options: Random
 }
 
 /** bool, true with the probability given: one for all, or a tensor of them. */
-export function bernoulli(p: number | Handle, shape?: Shape, { generator = defaultGenerator }: RandomOptions = {}): Tensor {
+export function bernoulli(
+  p: number | Handle,
+  shape?: Shape,
+  { generator = defaultGenerator }: RandomOptions = {},
+): Tensor {
   if (typeof p !== "number") {
     return apply((x) => randomBernoulli(shape ?? x.shape, x, generator.stream()), [p]);
   }

@@ -7,7 +7,17 @@ import type { HostArray } from "../ir/dtype.ts";
 import { InvariantError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { isHost, type Cell } from "./cell.ts";
-import { Plan, Run, Slot, signature, signatureHash, type Bound, type Root, type Signature, type Variant } from "./plan.ts";
+import {
+  Plan,
+  Run,
+  Slot,
+  signature,
+  signatureHash,
+  type Bound,
+  type Root,
+  type Signature,
+  type Variant,
+} from "./plan.ts";
 import { Value } from "./value.ts";
 import { walk, type Walk } from "./walk.ts";
 
@@ -84,7 +94,13 @@ export class Runner {
   /** Computes submitted values whose buffers are gone, from their leaves, and has their plans keep them from now on. */
   recompute(values: readonly Value[]): void {
     const from = new Set(this.#latest);
-    const roots = values.map((v): Root => ({ node: v.expression(), cell: null, first: false, layout: null, snapshot: null }));
+    const roots = values.map((v): Root => ({
+      node: v.expression(),
+      cell: null,
+      first: false,
+      layout: null,
+      snapshot: null,
+    }));
     for (const v of values) {
       if (v.run === null || v.run.walk === null) continue;
       from.add(v.run);
@@ -219,7 +235,8 @@ export class Runner {
     if (root.cell === null || root.first) return null;
     for (const from of ["previous", "spare"] as const) {
       const b = root.cell.storage[from];
-      if (b !== null && !isHost(b) && b.layout === root.cell.layout && !this.#busy.has(b)) return { cell: root.cell, from };
+      if (b !== null && !isHost(b) && b.layout === root.cell.layout && !this.#busy.has(b))
+        return { cell: root.cell, from };
     }
     return null;
   }
@@ -277,7 +294,10 @@ export class Runner {
       if (this.#recent.size <= PLANS && this.device.memory().bytes <= FULL * budget) return;
       if (plan === newest || plan.isBusy(this.#busy)) continue;
       this.#recent.delete(plan);
-      this.#plans.set(hash, this.#plans.get(hash)!.filter((p) => p !== plan));
+      this.#plans.set(
+        hash,
+        this.#plans.get(hash)!.filter((p) => p !== plan),
+      );
       for (const run of plan.dispose()) this.#retire(run);
     }
   }

@@ -173,9 +173,10 @@ export abstract class ElementwiseTensor extends ReadingTensor {
   gelu(): Tensor {
     return apply(gelu, [this]);
   }
-  /** log(1 + exp(beta x)) / beta. */
-  softplus(beta: Scalar = 1): Tensor {
-    return beta === 1 ? apply(ops.softplus, [this]) : this.mul(beta).softplus().div(beta);
+  /** log(1 + exp(beta x)) / beta; x itself where beta x is above the threshold, which at 20 no f32 can tell apart. */
+  softplus(beta: Scalar = 1, threshold: Scalar = 20): Tensor {
+    const y = beta === 1 ? apply(ops.softplus, [this]) : apply(ops.softplus, [this.mul(beta)]).div(beta);
+    return threshold === 20 ? y : y.where(this.mul(beta).le(threshold), this);
   }
 
   /** a = b. */
@@ -221,7 +222,8 @@ export abstract class ElementwiseTensor extends ReadingTensor {
   /** This tensor where the mask is true, `other` elsewhere; a NaN of the branch not taken is not seen. */
   where(mask: ElementwiseTensor, other: Operand): Tensor {
     checkOperand("where", other);
-    if (typeof other !== "number") return apply((a, b, c) => ops.where(c, ...promoted("where", a, b)), [this, other, mask]);
+    if (typeof other !== "number")
+      return apply((a, b, c) => ops.where(c, ...promoted("where", a, b)), [this, other, mask]);
     const dtype = numberDtype(this.dtype, other);
     return apply((a, c) => ops.where(c, ops.cast(a, dtype), scalar(other, dtype)), [this, mask]);
   }

@@ -31,6 +31,14 @@ function reduced(
   );
 }
 
+/** A scalar takes axis 0 as torch has it: as a vector of one. */
+const asVector = (x: Node): Node => (x.shape.length === 0 ? ops.reshape(x, [1]) : x);
+
+/** f along one axis of x, where a scalar counts as a vector of one. */
+function along(op: string, f: (x: Node, axis: number) => Node, t: ElementwiseTensor, dim: number): Tensor {
+  return apply((x) => ops.reshape(f(asVector(x), normalizeAxis(op, dim, x.shape.length)), x.shape), [t]);
+}
+
 /** Values and positions along one axis. */
 export interface ValuesAndIndices {
   readonly values: Tensor;
@@ -40,12 +48,16 @@ export interface ValuesAndIndices {
 
 function extreme(op: "max" | "min", t: ElementwiseTensor, dim: number, keepdim: boolean): ValuesAndIndices {
   const axis = normalizeAxis(op, dim, t.ndim);
-  const along = op === "max" ? maxAlong : minAlong;
-  const kept = (y: Node, x: Node): Node => (keepdim ? keepAxes(y, x.shape, [axis]) : y);
-  return {
-    values: apply((x) => kept(along(x, axis).values, x), [t]),
-    indices: apply((x) => kept(along(x, axis).indices, x), [t]),
-  };
+  const find = op === "max" ? maxAlong : minAlong;
+  const part = (name: "values" | "indices"): Tensor =>
+    apply(
+      (x) => {
+        const y = find(asVector(x), axis)[name];
+        return keepdim && x.shape.length > 0 ? keepAxes(y, x.shape, [axis]) : y;
+      },
+      [t],
+    );
+  return { values: part("values"), indices: part("indices") };
 }
 
 /** Position along one axis; without one, in the flattened tensor. */
@@ -60,10 +72,16 @@ function position(
     (x) => {
       if (dim === undefined) {
         const y = f(ops.reshape(x, [numel(x.shape)]), 0);
-        return keepdim ? ops.reshape(y, x.shape.map(() => 1)) : y;
+        return keepdim
+          ? ops.reshape(
+              y,
+              x.shape.map(() => 1),
+            )
+          : y;
       }
       const axis = normalizeAxis(op, dim, x.shape.length);
-      return keepdim ? keepAxes(f(x, axis), x.shape, [axis]) : f(x, axis);
+      const y = f(asVector(x), axis);
+      return keepdim && x.shape.length > 0 ? keepAxes(y, x.shape, [axis]) : y;
     },
     [t],
   );
@@ -141,10 +159,10 @@ export abstract class ReducingTensor extends ElementwiseTensor {
   }
   /** exp(x) over its sum along `dim`. */
   softmax(dim: number): Tensor {
-    return apply((x) => softmax(x, normalizeAxis("softmax", dim, x.shape.length)), [this]);
+    return along("softmax", softmax, this, dim);
   }
   /** Logarithm of the softmax along `dim`. */
   logSoftmax(dim: number): Tensor {
-    return apply((x) => logSoftmax(x, normalizeAxis("logSoftmax", dim, x.shape.length)), [this]);
+    return along("logSoftmax", logSoftmax, this, dim);
   }
 }

@@ -78,17 +78,30 @@ function indexed(x: Node, ranges: readonly Range[]): Node {
   );
 }
 
-/** Windows of `size` every `step` along an axis; the window axis is the last. */
-function unfolded(x: Node, dim: number, size: number, step: number): Node {
-  const axis = normalizeAxis("unfold", dim, x.shape.length);
-  const extent = x.shape[axis]!;
-  if (!Number.isInteger(size) || size < 0 || size > extent) {
-    throw new ShapeError(`unfold: windows of ${size} do not fit axis ${axis} of ${show(x.shape)}`);
+export interface WindowSettings {
+  readonly stride?: number;
+  readonly padding?: number;
+  readonly dilation?: number;
+  readonly fill?: number;
+}
+
+function windowed(x: Node, dim: number, size: number, options: WindowSettings, op = "window"): Node {
+  const { stride = 1, padding = 0, dilation = 1, fill = 0 } = options;
+  const axis = normalizeAxis(op, dim, x.shape.length);
+  for (const [name, value, least] of [
+    ["size", size, 0],
+    ["stride", stride, 1],
+    ["padding", padding, 0],
+    ["dilation", dilation, 1],
+  ] as const) {
+    if (!Number.isInteger(value) || value < least) {
+      throw new ShapeError(`${op}: ${name} is ${value}, must be whole and at least ${least}`);
+    }
   }
-  if (!Number.isInteger(step) || step < 1) throw new ShapeError(`unfold: step ${step} must be at least 1`);
+  const room = x.shape[axis]! + 2 * padding - (size === 0 ? 0 : dilation * (size - 1) + 1);
+  if (room < 0) throw new ShapeError(`${op}: windows of ${size} do not fit axis ${axis} of ${show(x.shape)}`);
   const repeated = ops.expand(ops.reshape(x, [...x.shape, 1]), [...x.shape, size]);
-  const count = Math.floor((extent - size) / step) + 1;
-  return ops.window(repeated, { axis, stride: step, dilation: 1, padding: 0, size: count, fill: 0 });
+  return ops.window(repeated, { axis, stride, dilation, padding, size: Math.floor(room / stride) + 1, fill });
 }
 
 export abstract class ViewTensor extends ReducingTensor {
@@ -217,14 +230,23 @@ export abstract class ViewTensor extends ReducingTensor {
   }
   /** Axes reversed. */
   flip(...dims: Sizes): Tensor {
-    return apply((x) => ops.flip(x, sizes(dims).map((d) => normalizeAxis("flip", d, x.shape.length))), [this]);
+    return apply(
+      (x) =>
+        ops.flip(
+          x,
+          sizes(dims).map((d) => normalizeAxis("flip", d, x.shape.length)),
+        ),
+      [this],
+    );
   }
   /** Elements put around: [before, after] of the last axis, then of the one before, and so on. */
   pad(amounts: readonly number[], value = 0): Tensor {
     return apply(
       (x) => {
         if (amounts.length % 2 !== 0 || amounts.length > 2 * x.shape.length) {
-          throw new ShapeError(`pad: ${show(amounts)} must hold two numbers an axis, for at most ${x.shape.length} axes`);
+          throw new ShapeError(
+            `pad: ${show(amounts)} must hold two numbers an axis, for at most ${x.shape.length} axes`,
+          );
         }
         const side = (k: number): number[] => x.shape.map((_, i) => amounts[2 * (x.shape.length - 1 - i) + k] ?? 0);
         const before = side(0);
@@ -242,7 +264,14 @@ export abstract class ViewTensor extends ReducingTensor {
   }
   /** Windows of `size` every `step` along an axis; the window axis is the last. */
   unfold(dim: number, size: number, step: number): Tensor {
-    return apply((x) => unfolded(x, dim, size, step), [this]);
+    return apply((x) => windowed(x, dim, size, { stride: step }, "unfold"), [this]);
+  }
+  /**
+   * Windows of `size` along an axis, the window axis last: y[.., o, .., k] = x[.., stride o + dilation k - padding, ..],
+   * `fill` outside.
+   */
+  window(dim: number, size: number, options: WindowSettings = {}): Tensor {
+    return apply((x) => windowed(x, dim, size, options), [this]);
   }
   /** Parts of `size` along an axis, the last one smaller if it must be; or parts of the sizes given. */
   split(size: number | readonly number[], dim = 0): Tensor[] {
@@ -287,7 +316,14 @@ export abstract class ViewTensor extends ReducingTensor {
           i,
           x.shape.map((_, k) => (k === axis ? n : 1)),
         );
-        return ops.gather(x, axis, ops.expand(rows, x.shape.map((e, k) => (k === axis ? n : e))));
+        return ops.gather(
+          x,
+          axis,
+          ops.expand(
+            rows,
+            x.shape.map((e, k) => (k === axis ? n : e)),
+          ),
+        );
       },
       [this, index],
     );

@@ -111,8 +111,14 @@ export class Net {
 export function batch(i: number): { x: Tensor; y: Tensor } {
   const at = (k: number): number => Math.sin(12.9898 * (k + 31 * i)) * 1.5;
   return {
-    x: tensor(Float32Array.from({ length: 12 }, (_, k) => at(k)), { shape: [4, 3] }),
-    y: tensor(Float32Array.from({ length: 8 }, (_, k) => at(k + 12)), { shape: [4, 2] }),
+    x: tensor(
+      Float32Array.from({ length: 12 }, (_, k) => at(k)),
+      { shape: [4, 3] },
+    ),
+    y: tensor(
+      Float32Array.from({ length: 8 }, (_, k) => at(k + 12)),
+      { shape: [4, 2] },
+    ),
   };
 }
 

@@ -170,7 +170,13 @@ describe("carried values", () => {
   });
 
   test.each(["after the step", "before the step"])("a hidden state detached %s", async (when) => {
-    const wh = new Parameter(tensor([[0.5, -0.2], [0.1, 0.4]]), { label: "wh" });
+    const wh = new Parameter(
+      tensor([
+        [0.5, -0.2],
+        [0.1, 0.4],
+      ]),
+      { label: "wh" },
+    );
     const opt = sgd([wh], 0.01);
     let h: Tensor = zeros([1, 2]);
     const mirror = [0, 0];
@@ -179,7 +185,10 @@ describe("carried values", () => {
       const w = await wh.data();
       const x = [Math.sin(i), Math.cos(i)];
       opt.zeroGrad();
-      h = h.matmul(wh).add(tensor([x])).tanh();
+      h = h
+        .matmul(wh)
+        .add(tensor([x]))
+        .tanh();
       h.square().sum().backward();
       if (when === "before the step") h = h.detach();
       opt.step();
@@ -350,7 +359,12 @@ describe("assignments", () => {
   test("loadValues assigns all or nothing", async () => {
     const { net } = training();
     const before = await net.w2.data();
-    expect(() => loadValues([[net.w2, zeros([4, 2])], [net.w1, zeros([4, 3])]])).toThrow(/w1.*\[3,4\].*\[4,3\]/);
+    expect(() =>
+      loadValues([
+        [net.w2, zeros([4, 2])],
+        [net.w1, zeros([4, 3])],
+      ]),
+    ).toThrow(/w1.*\[3,4\].*\[4,3\]/);
     expect(await net.w2.data()).toEqual(before);
   });
 
@@ -420,7 +434,10 @@ describe("two trainings at once", () => {
     for (let i = 0; i < 8; i++) {
       const { x } = batch(i);
       const fake = g.forward(x);
-      const dLoss = d.forward(fake.detach().pad([0, 1])).square().mean();
+      const dLoss = d
+        .forward(fake.detach().pad([0, 1]))
+        .square()
+        .mean();
       optD.zeroGrad();
       dLoss.backward();
       optD.step();
