@@ -59,8 +59,8 @@ function lineage(root: Node): Lineage {
   const runs: Run[] = [];
   const made = new Map<Node, Node>();
   const below = (n: Node): readonly Node[] => {
-    if (n.source?.kind !== "carried") return cellOf(n) === null ? differentiable(n) : [];
-    const v = n.source.value as Value;
+    const v = n.source?.kind === "carried" ? n.source.value : null;
+    if (!(v instanceof Value)) return cellOf(n) === null ? differentiable(n) : [];
     if (!v.isTracked(n)) return [];
     if (v.node === null) throw dropped(v);
     if (v.run !== null) runs.push(v.run);
