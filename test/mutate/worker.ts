@@ -1,0 +1,228 @@
+/**
+ * One process of the mutation test: the suites, collected, and the faults to plant. Told over the process channel which
+ * fault to plant and which tests to ask; tells who noticed. See tools/mutate.mjs, which bundles this with the suites
+ * and decides.
+ */
+import fc from "fast-check";
+import * as o from "../../src/ir/ops/index.ts";
+import type { Definition, GlslFunction } from "../../src/ir/node.ts";
+import * as canonicalise from "../../src/passes/canonicalise.ts";
+import type { Rule } from "../../src/passes/rewrite.ts";
+import * as simplify from "../../src/passes/simplify.ts";
+import { collected, Skipped, type Collected, type Suite } from "./collector.ts";
+import { allFaults, nameOf, type Fault } from "./faults.ts";
+
+/** What a test asked of the definitions: "exp.vjp", "log1pOf.source", "law.apply". */
+type Hits = Readonly<Record<string, readonly number[]>>;
+
+export interface FaultEntry {
+  readonly name: string;
+  readonly of: string;
+  readonly facet: string;
+  readonly how: string;
+  readonly lasting: boolean;
+}
+
+export type Request =
+  | { readonly ask: "list" }
+  | { readonly ask: "baseline" }
+  | { readonly ask: "fault"; readonly name: string; readonly tests: readonly number[] };
+
+export interface Baseline {
+  readonly tests: readonly { readonly id: string; readonly ms: number; readonly error: string | null }[];
+  readonly hits: Hits;
+}
+
+export interface Verdict {
+  /** The test that noticed, or null. */
+  readonly by: number | null;
+  readonly message: string;
+  /** Whether that test is content again without the fault: if not, something of it stayed behind. */
+  readonly clean: boolean;
+  readonly asked: number;
+}
+
+/** Every law these files export, in whatever lists. */
+function lawsOf(files: readonly object[]): readonly Rule[] {
+  const lists = files.flatMap((file) => Object.values(file) as unknown[]).filter((e) => Array.isArray(e));
+  return [...new Set(lists.flat().filter((e): e is Rule => typeof e === "object" && e !== null && "law" in e))];
+}
+
+const rules = lawsOf([simplify, canonicalise]);
+const faults = allFaults(rules);
+
+// The same random graphs in every process, or a test that passes without the fault might not have seen it.
+fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: 20260 });
+
+const line = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+
+/** Runs tests with the hooks of the suites they are in; each suite is entered once. */
+class Run {
+  readonly #entered: Suite[] = [];
+
+  async test(t: Collected): Promise<string | null> {
+    try {
+      await this.#enter(t.suite);
+      const suites = ancestors(t.suite);
+      for (const s of suites) for (const f of s.beforeEach) await f();
+      try {
+        await t.run();
+      } finally {
+        for (const s of suites.reverse()) for (const f of s.afterEach) await f();
+      }
+      return null;
+    } catch (error) {
+      return error instanceof Skipped ? null : line(error) || "failed";
+    }
+  }
+
+  async #enter(suite: Suite): Promise<void> {
+    for (const s of ancestors(suite)) {
+      if (this.#entered.includes(s)) continue;
+      this.#entered.push(s);
+      for (const f of s.before) await f();
+    }
+  }
+
+  async leave(): Promise<void> {
+    for (const s of this.#entered.reverse())
+      for (const f of s.after) {
+        try {
+          await f();
+        } catch {
+          // What a fault broke need not clean up after itself.
+        }
+      }
+    this.#entered.length = 0;
+  }
+}
+
+const ancestors = (s: Suite): Suite[] => (s.parent === null ? [s] : [...ancestors(s.parent), s]);
+
+// Who asks what: every property a fault may sit in tells when it is read.
+
+function watch(target: object, keys: readonly string[], name: string, note: (what: string) => void): () => void {
+  const undo = keys.map((key) => {
+    const value = (target as Record<string, unknown>)[key];
+    if (value === undefined) return () => {};
+    Object.defineProperty(target, key, {
+      configurable: true,
+      enumerable: true,
+      get: () => {
+        note(`${name} | ${key}`);
+        return value;
+      },
+    });
+    return () => Object.defineProperty(target, key, { configurable: true, enumerable: true, writable: true, value });
+  });
+  return () => undo.forEach((f) => f());
+}
+
+function watchAll(note: (what: string) => void): () => void {
+  const undo: (() => void)[] = [];
+  const seen = new Set<GlslFunction>();
+  const helper = (f: GlslFunction): void => {
+    if (seen.has(f)) return;
+    seen.add(f);
+    f.needs?.forEach(helper);
+    undo.push(
+      watch(f, ["source"], f.name, (what) => {
+        note(what.replace("| source", "| helper"));
+      }),
+    );
+  };
+  const facets = [...new Set(faults.map((f) => f.facet))];
+  for (const d of o.definitions) {
+    if ("needs" in d) d.needs?.forEach(helper);
+    undo.push(watch(d satisfies Definition, facets, d.name, note));
+  }
+  for (const r of rules) undo.push(watchLaw(r, note));
+  return () => undo.forEach((f) => f());
+}
+
+/** A law is asked of every node; what counts is where it applies. */
+function watchLaw(rule: { apply: Rule["apply"]; readonly law: string }, note: (what: string) => void): () => void {
+  const { apply } = rule;
+  rule.apply = (n, uses) => {
+    const y = apply(n, uses);
+    if (y !== null && y !== n) note(`${rule.law} | result`);
+    return y;
+  };
+  return () => {
+    rule.apply = apply;
+  };
+}
+
+async function baseline(): Promise<Baseline> {
+  const tests: { id: string; ms: number; error: string | null }[] = [];
+  const hits = new Map<string, Set<number>>();
+  const run = new Run();
+  for (const [i, t] of collected.entries()) {
+    const unwatch = watchAll((what) => {
+      let of = hits.get(what);
+      if (of === undefined) hits.set(what, (of = new Set()));
+      of.add(i);
+    });
+    const start = performance.now();
+    const error = await run.test(t);
+    tests.push({ id: t.id, ms: performance.now() - start, error });
+    unwatch();
+  }
+  await run.leave();
+  return { tests, hits: Object.fromEntries([...hits].map(([what, of]) => [what, [...of]])) };
+}
+
+async function verdict(fault: Fault, tests: readonly number[]): Promise<Verdict> {
+  const run = new Run();
+  const remove = fault.plant();
+  let by: number | null = null;
+  let message = "";
+  let asked = 0;
+  try {
+    for (const i of tests) {
+      asked++;
+      const error = await run.test(collected[i]!);
+      if (error !== null) {
+        by = i;
+        message = error;
+        break;
+      }
+    }
+  } finally {
+    await run.leave();
+    remove();
+  }
+  if (by === null) return { by, message, clean: true, asked };
+  const again = new Run();
+  const error = await again.test(collected[by]!);
+  await again.leave();
+  return { by, message, clean: error === null, asked };
+}
+
+async function answer(request: Request): Promise<unknown> {
+  switch (request.ask) {
+    case "list":
+      return faults.map((f): FaultEntry => ({
+        name: nameOf(f),
+        of: f.of,
+        facet: f.facet,
+        how: f.how,
+        lasting: f.lasting === true,
+      }));
+    case "baseline":
+      return baseline();
+    case "fault": {
+      const fault = faults.find((f) => nameOf(f) === request.name);
+      if (fault === undefined) throw new Error(`there is no fault ${request.name}`);
+      return verdict(fault, request.tests);
+    }
+  }
+}
+
+process.on("message", (request: Request) => {
+  answer(request).then(
+    (result) => process.send!({ result }),
+    (error: unknown) =>
+      process.send!({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  );
+});
