@@ -132,7 +132,7 @@ const takeSuite = Object.assign(describeOf, {
 });
 
 export const it = takeTest as unknown as typeof vitest.it;
-export const test = it;
+export const test = takeTest as unknown as typeof vitest.test;
 export const describe = takeSuite as unknown as typeof vitest.describe;
 export const beforeAll = (f: Hook): void => void current.before.push(f);
 export const afterAll = (f: Hook): void => void current.after.push(f);
