@@ -45,6 +45,12 @@ export interface ReferenceDevice extends Device {
   readonly counters: ReferenceCounters;
 }
 
+interface Memory {
+  bytes: number;
+  buffers: number;
+  readonly budget: number;
+}
+
 const LAYOUT = "row-major";
 
 class HostBuffer implements DeviceBuffer {
@@ -52,13 +58,16 @@ class HostBuffer implements DeviceBuffer {
   readonly shape: Shape;
   readonly layout = LAYOUT;
   readonly bytes: number;
-  readonly #owner: { bytes: number; buffers: number };
+  readonly #owner: Memory;
   #values: HostArray | null;
 
-  constructor(owner: { bytes: number; buffers: number }, values: HostArray, dtype: DType, shape: Shape) {
+  constructor(owner: Memory, values: HostArray, dtype: DType, shape: Shape) {
     this.dtype = dtype;
     this.shape = shape;
     this.bytes = numel(shape) * BYTES_PER_ELEMENT;
+    if (owner.bytes + this.bytes > owner.budget) {
+      throw new DeviceError(`${this.bytes} bytes more than ${owner.bytes} pass the budget of ${owner.budget}`);
+    }
     this.#values = values;
     this.#owner = owner;
     owner.bytes += this.bytes;
@@ -100,7 +109,7 @@ export function referenceDevice({
   keeps = (n) => n.op.kind === "reduce",
   beforeRun = () => {},
 }: ReferenceOptions = {}): ReferenceDevice {
-  const memory = { bytes: 0, buffers: 0 };
+  const memory: Memory = { bytes: 0, buffers: 0, budget };
   const counters: ReferenceCounters = { compiled: 0, runs: 0, evaluated: 0, reductions: 0 };
   return {
     name: "reference",
@@ -118,7 +127,7 @@ export function referenceDevice({
         );
       }
     },
-    memory: (): DeviceMemory => ({ ...memory, budget }),
+    memory: (): DeviceMemory => ({ ...memory }),
   };
 }
 
@@ -126,7 +135,7 @@ class Reference implements Executable {
   readonly leafLayouts: readonly string[];
   readonly stats: PlanStats;
   readonly #request: CompileRequest;
-  readonly #memory: { bytes: number; buffers: number };
+  readonly #memory: Memory;
   readonly #counters: ReferenceCounters;
   readonly #beforeRun: () => void;
   /** Roots and kept nodes with macros expanded and every bound node replaced by a leaf. */
@@ -140,7 +149,7 @@ class Reference implements Executable {
 
   constructor(
     request: CompileRequest,
-    memory: { bytes: number; buffers: number },
+    memory: Memory,
     counters: ReferenceCounters,
     keeps: (n: Node) => boolean,
     beforeRun: () => void,
@@ -201,15 +210,25 @@ class Reference implements Executable {
       if (known === undefined) this.#kept.set(n, new HostBuffer(this.#memory, array, n.dtype, n.shape));
       else known.write(array);
     });
-    return roots.map((r, i) => {
-      const output = outputs[i];
-      if (output == null) return new HostBuffer(this.#memory, results[i]!, r.node.dtype, r.node.shape);
-      if (!(output instanceof HostBuffer) || leaves.includes(output)) {
-        throw new InvariantError("an output may not be one of the leaves");
-      }
-      output.write(results[i]!);
-      return output;
-    });
+    const made: HostBuffer[] = [];
+    try {
+      return roots.map((r, i) => {
+        const output = outputs[i];
+        if (output == null) {
+          const buffer = new HostBuffer(this.#memory, results[i]!, r.node.dtype, r.node.shape);
+          made.push(buffer);
+          return buffer;
+        }
+        if (!(output instanceof HostBuffer) || leaves.includes(output)) {
+          throw new InvariantError("an output may not be one of the leaves");
+        }
+        output.write(results[i]!);
+        return output;
+      });
+    } catch (error) {
+      for (const b of made) b.release();
+      throw error;
+    }
   }
 
   kept(): ReadonlyMap<Node, DeviceBuffer> {

@@ -57,29 +57,36 @@ function dropped(v: Value): GradError {
 /** The graph below `root` with the expressions of earlier submits in the place of the leaves that stand for them. */
 function lineage(root: Node): Lineage {
   const runs: Run[] = [];
-  const made = new Map<Node, Node>();
+  const originals = new Map<Node, Node>();
   const below = (n: Node): readonly Node[] => {
     const v = n.source?.kind === "carried" ? n.source.value : null;
-    if (!(v instanceof Value)) return cellOf(n) === null ? differentiable(n) : [];
-    if (!v.isTracked(n)) return [];
+    if (!(v instanceof Value)) return cellOf(n) === null ? differentiable(n) : none;
+    if (!v.isTracked(n)) return none;
     if (v.node === null) throw dropped(v);
     if (v.run !== null) runs.push(v.run);
+    originals.set(n, v.node);
     return [v.node];
   };
+  const order = topologicalOrder([root], below);
+  const made = originals.size === 0 ? null : rebuilt(order, originals);
   const holders: [Node, Handle][] = [];
-  for (const n of topologicalOrder([root], below)) {
-    const isCarried = n.source?.kind === "carried";
-    const own = isCarried
-      ? (made.get(below(n)[0] ?? n) ?? n)
-      : rebuild(
-          n,
-          n.inputs.map((x) => made.get(x) ?? x),
-        );
-    made.set(n, own);
+  for (const n of order) {
     const holder = cellOf(n)?.owner ?? retained.get(n);
-    if (holder?.requiresGrad === true && !isCarried) holders.push([own, holder]);
+    if (holder?.requiresGrad === true && !originals.has(n)) holders.push([made?.get(n) ?? n, holder]);
   }
-  return { node: made.get(root)!, holders, runs };
+  return { node: made?.get(root) ?? root, holders, runs };
+}
+const none: readonly Node[] = [];
+
+/** Each node with the originals, rebuilt themselves, in the place of the leaves that stand for them. */
+function rebuilt(order: readonly Node[], originals: ReadonlyMap<Node, Node>): Map<Node, Node> {
+  const made = new Map<Node, Node>();
+  for (const n of order) {
+    const original = originals.get(n);
+    const inputs = original === undefined ? n.inputs.map((x) => made.get(x) ?? x) : none;
+    made.set(n, original === undefined ? rebuild(n, inputs) : made.get(original)!);
+  }
+  return made;
 }
 
 /** What `backward` and `grad` agree on about their first argument. */

@@ -5,7 +5,7 @@
  * assignment is pending until a submit has run, then published. Expressions hold (cell, version) leaves, so a version's
  * successor never changes what was traced before it.
  */
-import type { DeviceBuffer } from "../ir/device.ts";
+import type { Device, DeviceBuffer } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
 import { DisposedError, StaleTensorError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
@@ -49,6 +49,8 @@ export class Cell implements CellIdentity {
   readonly storage: Storage;
   /** The layout every version has; null until a plan has written the cell. */
   layout: string | null = null;
+  /** The device its storage is on; null while that is the host. */
+  device: Device | null = null;
   /** The next version, once assigned. */
   pending: Node | null = null;
   /** Line that assigned the current version, where lines are captured. */
@@ -117,6 +119,22 @@ export class Cell implements CellIdentity {
     this.line = this.pendingLine;
     this.#leaf = null;
     return oldest === null || isHost(oldest) || oldest === content ? null : oldest;
+  }
+
+  /** Brings the storage to another device, by way of the host. */
+  move(device: Device): void {
+    if (this.device === device) return;
+    const { storage } = this;
+    for (const key of ["current", "previous"] as const) {
+      const at = storage[key];
+      if (at === null || isHost(at)) continue;
+      storage[key] = at.readSync();
+      at.release();
+    }
+    storage.spare?.release();
+    storage.spare = null;
+    this.layout = null;
+    this.device = device;
   }
 
   /** Storage of a version; throws StaleTensorError where it has none any more. */

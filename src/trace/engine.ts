@@ -15,6 +15,7 @@ import { detach } from "../ir/ops/compare.ts";
 import { numel } from "../ir/shape.ts";
 import { isHost, type Cell } from "./cell.ts";
 import { callerLine } from "./lines.ts";
+import { lost } from "./lost.ts";
 import type { Root, Run } from "./plan.ts";
 import { firstVersion, place, Runner } from "./runner.ts";
 import { Value } from "./value.ts";
@@ -69,8 +70,9 @@ export class Engine {
     return this.runner.device;
   }
 
-  /** Takes another device. What is pending stays pending; cells move by way of the host when they are next read. */
+  /** Takes another device. What is pending stays pending; values and cells move by way of the host. */
   setDevice(device: Device): void {
+    if (device === this.#runner?.device) return;
     this.#runner?.dispose();
     this.#runner = new Runner(device);
     this.#borrowed.clear();
@@ -259,9 +261,7 @@ export class Engine {
     try {
       for (const cell of this.#assigned) {
         const array = hostValue(cell.pending!);
-        if (array === null) continue;
-        const { layout } = cell;
-        all.push([cell, layout === null ? array : this.device.upload(array, cell.dtype, cell.shape, layout)]);
+        if (array !== null) all.push([cell, this.runner.upload(cell, array)]);
       }
     } catch (error) {
       drop(all);
@@ -456,30 +456,6 @@ function hostValue(n: Node): HostArray | null {
   let at = n;
   while (at.op === detach.definition) at = at.inputs[0]!;
   return at.source?.kind === "input" ? at.source.array : null;
-}
-
-/** Why an expression cannot be computed any more, or null. */
-function lost(root: Node): string | null {
-  const seen = new Set<Node>([root]);
-  const stack = [root];
-  const visit = (n: Node): void => {
-    if (!seen.has(n)) stack.push(n);
-    seen.add(n);
-  };
-  for (let n = stack.pop(); n !== undefined; n = stack.pop()) {
-    const { source } = n;
-    if (source?.kind === "cell") {
-      const cell = source.cell as Cell;
-      if (!cell.readable(source.version))
-        return cell.disposed ? `${cell.label} was disposed` : cell.staleMessage(source.version);
-    } else if (source?.kind === "carried" && source.value instanceof Value) {
-      const v = source.value;
-      if (v.disposed || (v.node === null && v.stored() === null)) return v.lost;
-      if (v.stored() === null) visit(v.node!);
-    }
-    n.inputs.forEach(visit);
-  }
-  return null;
 }
 
 export const engine = new Engine();

@@ -127,6 +127,12 @@ export class Run {
     return output.buffer;
   }
 
+  /** The buffer of a result that the plan's own buffers hold. */
+  result(number: number): DeviceBuffer | null {
+    const output = this.outputs[this.variant.position.get(number) ?? -1];
+    return output instanceof Slot ? output.buffer : null;
+  }
+
   /** The buffer of a node the plan stored for itself; only the last run has them. */
   kept(number: number): DeviceBuffer | null {
     if (this.variant.last !== this) return null;
@@ -322,6 +328,11 @@ export class Plan {
   isBusy(busy: ReadonlySet<unknown>): boolean {
     for (const slots of this.#slots.values()) if (slots.some((s) => busy.has(s.buffer))) return true;
     return false;
+  }
+
+  /** The last run and the one before it. */
+  get runs(): readonly Run[] {
+    return this.#runs;
   }
 
   /** Frees everything; gives its runs, whose values are where they are or nowhere. */

@@ -4,9 +4,10 @@
  */
 import type { Device, DeviceBuffer } from "../ir/device.ts";
 import type { HostArray } from "../ir/dtype.ts";
-import { InvariantError } from "../ir/errors.ts";
+import { DeviceError, InvariantError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { isHost, type Cell } from "./cell.ts";
+import { lost } from "./lost.ts";
 import {
   Plan,
   Run,
@@ -27,8 +28,8 @@ const PLANS = 128;
 const HISTORY = 64;
 /** Runs whose results are looked for when something is computed again. */
 const LATEST = 4;
-/** Part of the budget that is filled before anything is evicted. */
-const FULL = 0.9;
+/** Part of the budget in use from which a failure is taken for want of memory. */
+const CROWDED = 0.5;
 
 /** What happened so far, for tests and for the summary of a training. */
 export interface Counters {
@@ -56,6 +57,8 @@ export class Runner {
   readonly #history: Run[] = [];
   /** The last few runs, whose results need not be computed again. */
   #latest: Run[] = [];
+  /** Values with storage of their own, oldest first. */
+  readonly #snapshots = new Set<WeakRef<Value>>();
   /** Buffers that a run in progress reads, its own and those of runs it waits for. */
   readonly #busy = new Set<DeviceBuffer>();
   #depth = 0;
@@ -138,6 +141,7 @@ export class Runner {
     }
     const missing: Value[] = [];
     for (const v of values) {
+      if (v.own !== null && v.device !== this.device) v.unload();
       const at = v.stored();
       if (at === null && !missing.includes(v)) missing.push(v);
       if (at !== null && !isHost(at)) this.#busy.add(at);
@@ -152,6 +156,7 @@ export class Runner {
       case "input":
         return source.array;
       case "cell":
+        (source.cell as Cell).move(this.device);
         return (source.cell as Cell).at(source.version);
       case "carried":
         return found((source.value as Value).stored());
@@ -177,7 +182,7 @@ export class Runner {
     const variant = plan.variant(this.device);
     this.#plans.set(hash, [...(this.#plans.get(hash) ?? []), plan]);
     this.#recent.set(plan, hash);
-    this.#makeRoom(plan);
+    this.#limitPlans(plan);
     return [plan, variant];
   }
 
@@ -207,16 +212,18 @@ export class Runner {
       if (source?.kind !== "uniform") throw new InvariantError("a uniform leaf without a source");
       return source.read();
     });
-    const taken = variant.numbers.map((_, i) => this.#take(plan, variant, roots[i], i));
-    let buffers: readonly DeviceBuffer[];
-    try {
-      buffers = variant.executable.run({ leaves, uniforms, outputs: taken.map(bufferOf) });
-    } catch (error) {
-      for (const t of taken) spoil(t);
-      throw error;
-    }
+    const buffers = this.#withRoom(plan, () => {
+      const taken = variant.numbers.map((_, i) => this.#take(plan, variant, roots[i], i));
+      try {
+        const made = variant.executable.run({ leaves, uniforms, outputs: taken.map(bufferOf) });
+        for (const t of taken) if (t !== null) forgo(t);
+        return made;
+      } catch (error) {
+        for (const t of taken) spoil(t);
+        throw error;
+      }
+    });
     this.counters.runs += 1;
-    for (const t of taken) if (t !== null) forgo(t);
     const run = new Run(plan, variant, graph, carried);
     run.outputs = buffers.map((buffer, i) => this.#publish(plan, variant.numbers[i]!, roots[i], buffer));
     variant.layouts = buffers.map((b) => b.layout);
@@ -233,6 +240,7 @@ export class Runner {
       return slot === null ? null : { slot };
     }
     if (root.cell === null || root.first) return null;
+    root.cell.move(this.device);
     for (const from of ["previous", "spare"] as const) {
       const b = root.cell.storage[from];
       if (b !== null && !isHost(b) && b.layout === root.cell.layout && !this.#busy.has(b))
@@ -248,9 +256,11 @@ export class Runner {
       if (root.first) {
         cell.storage.current = buffer;
         cell.initial = null;
+        cell.device = this.device;
         return { cell, version: 0 };
       }
       cell.layout = buffer.layout;
+      cell.device = this.device;
       const free = cell.publish(buffer);
       // A plan that reads the previous version needs a third buffer every time.
       if (free !== null && this.#busy.has(free) && cell.storage.spare === null) cell.storage.spare = free;
@@ -258,8 +268,8 @@ export class Runner {
       return { cell, version: cell.version };
     }
     if (root?.snapshot != null) {
-      root.snapshot.own = buffer;
-      root.snapshot.snapshot = false;
+      root.snapshot.take(buffer, this.device);
+      this.#snapshots.add(new WeakRef(root.snapshot));
       return new Slot(buffer);
     }
     const slot = new Slot(buffer);
@@ -287,27 +297,70 @@ export class Runner {
     }
   }
 
-  /** Drops the plans not run for longest while there are too many or memory is short. */
-  #makeRoom(newest: Plan): void {
-    const { budget } = this.device.memory();
-    for (const [plan, hash] of this.#recent) {
-      if (this.#recent.size <= PLANS && this.device.memory().bytes <= FULL * budget) return;
-      if (plan === newest || plan.isBusy(this.#busy)) continue;
-      this.#recent.delete(plan);
-      this.#plans.set(
-        hash,
-        this.#plans.get(hash)!.filter((p) => p !== plan),
-      );
-      for (const run of plan.dispose()) this.#retire(run);
+  /** A host array as the next version of a cell: on the device if the cell has a layout there. */
+  upload(cell: Cell, array: HostArray): DeviceBuffer | HostArray {
+    cell.move(this.device);
+    const { layout } = cell;
+    if (layout === null) return array;
+    return this.#withRoom(null, () => this.device.upload(array, cell.dtype, cell.shape, layout));
+  }
+
+  /** Runs `f`; where the device fails with much of its memory in use, frees what can be computed or sent again. */
+  #withRoom<T>(current: Plan | null, f: () => T): T {
+    for (;;) {
+      try {
+        return f();
+      } catch (error) {
+        const { bytes, budget } = this.device.memory();
+        if (!(error instanceof DeviceError) || bytes < CROWDED * budget || !this.#relieve(current)) throw error;
+      }
     }
   }
 
-  /** Frees every plan. Values that are only in a plan's buffers are computed again when asked for. */
+  /** Frees the results of the plan not run for longest, or the oldest snapshot; false if there is neither. */
+  #relieve(current: Plan | null): boolean {
+    for (const plan of this.#recent.keys()) {
+      if (plan === current || plan.isBusy(this.#busy)) continue;
+      this.#drop(plan);
+      return true;
+    }
+    for (const ref of this.#snapshots) {
+      this.#snapshots.delete(ref);
+      const v = ref.deref();
+      if (v === undefined || v.own === null || this.#busy.has(v.own)) continue;
+      v.unload();
+      return true;
+    }
+    return false;
+  }
+
+  #limitPlans(newest: Plan): void {
+    for (const plan of this.#recent.keys()) {
+      if (this.#recent.size <= PLANS) return;
+      if (plan !== newest && !plan.isBusy(this.#busy)) this.#drop(plan);
+    }
+  }
+
+  /** Disposes of a plan. Results that could not be computed again go to the host. */
+  #drop(plan: Plan): void {
+    const hash = this.#recent.get(plan)!;
+    this.#recent.delete(plan);
+    const rest = this.#plans.get(hash)!.filter((p) => p !== plan);
+    if (rest.length === 0) this.#plans.delete(hash);
+    else this.#plans.set(hash, rest);
+    for (const run of plan.runs) {
+      for (const v of run.values) {
+        const at = v.run === run && v.host === null && v.own === null ? run.result(v.number) : null;
+        if (at !== null && (v.node === null || lost(v.node) !== null)) v.keep(at.readSync());
+      }
+    }
+    for (const run of plan.dispose()) this.#retire(run);
+  }
+
+  /** Frees every plan. */
   dispose(): void {
-    for (const plan of this.#recent.keys()) for (const run of plan.dispose()) this.#retire(run);
+    for (const plan of this.plans) this.#drop(plan);
     this.#latest = [];
-    this.#recent.clear();
-    this.#plans.clear();
   }
 }
 

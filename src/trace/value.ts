@@ -1,7 +1,7 @@
 /**
  * What a tensor that is not a cell stands for: an expression, and where its value can be found once it was computed.
  */
-import type { DeviceBuffer } from "../ir/device.ts";
+import type { Device, DeviceBuffer } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
 import { DisposedError, StaleTensorError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
@@ -9,6 +9,9 @@ import { carried } from "../ir/ops/leaf.ts";
 import type { Shape } from "../ir/shape.ts";
 import type { Cell } from "./cell.ts";
 import type { Run } from "./plan.ts";
+
+/** Frees snapshots that were never disposed of. When it runs is anyone's guess; nothing depends on it. */
+const unreachable = new FinalizationRegistry<DeviceBuffer>((buffer) => buffer.release());
 
 export class Value {
   readonly dtype: DType;
@@ -18,8 +21,9 @@ export class Value {
   node: Node | null;
   /** Row-major values, once they were read or where the host gave them. Never written again. */
   host: HostArray | null = null;
-  /** Storage of its own (clone, stateDict). */
+  /** Storage of its own (clone, stateDict), and the device it is on. */
   own: DeviceBuffer | null = null;
+  device: Device | null = null;
   /** Whether `own` is wanted and not there yet. */
   snapshot = false;
   /** The submit that computed it, and its number in that walk. */
@@ -99,13 +103,34 @@ export class Value {
     if (!this.requiresGrad && this.run !== null) this.node = null;
   }
 
+  /** Takes a buffer as its own. */
+  take(buffer: DeviceBuffer, device: Device): void {
+    this.own = buffer;
+    this.device = device;
+    this.snapshot = false;
+    unreachable.register(this, buffer, this);
+  }
+
+  /** Brings its own storage to the host. */
+  unload(): void {
+    if (this.own === null) return;
+    this.host = this.own.readSync();
+    this.#release();
+  }
+
+  #release(): void {
+    unreachable.unregister(this);
+    this.own?.release();
+    this.own = null;
+  }
+
   checkAlive(): void {
     if (this.disposed) throw new DisposedError(this.lost);
   }
 
   dispose(where: string): void {
-    this.own?.release();
-    this.own = this.host = this.node = this.run = null;
+    this.#release();
+    this.host = this.node = this.run = null;
     this.snapshot = false;
     this.disposed = true;
     this.lost = `the tensor was disposed${where === "" ? "" : ` at ${where}`}`;

@@ -20,40 +20,38 @@ export interface Walk {
  * only where a gradient is taken, which needs the graph and not only the value.
  */
 export function walk(roots: readonly Node[], atHand: ((n: Node) => boolean) | null): Walk {
-  const all = depthFirst(roots);
-  return atHand === null ? number(all, null) : cut(all, roots, atHand);
+  const all = numbered(depthFirst(roots), null);
+  return atHand === null ? all : cut(all.order, roots, atHand);
 }
 
-/** Everything below the roots, inputs before users. */
-function depthFirst(roots: readonly Node[]): Node[] {
-  const order: Node[] = [];
-  const seen = new Set<Node>();
-  const stack: Node[] = [];
+/** Everything below the roots with its number, inputs before users. */
+function depthFirst(roots: readonly Node[]): Map<Node, number> {
+  const numbers = new Map<Node, number>();
+  // The path from a root to the node at hand, and which input of each comes next. No node is on it twice.
+  const path: Node[] = [];
   const next: number[] = [];
   for (const root of roots) {
-    if (seen.has(root)) continue;
-    seen.add(root);
-    stack.push(root);
+    if (numbers.has(root)) continue;
+    path.push(root);
     next.push(0);
-    while (stack.length > 0) {
-      const top = stack.length - 1;
-      const n = stack[top]!;
-      const i = next[top]!++;
+    while (path.length > 0) {
+      const top = path.length - 1;
+      const n = path[top]!;
+      const i = next[top]!;
       if (i < n.inputs.length) {
+        next[top] = i + 1;
         const x = n.inputs[i]!;
-        if (!seen.has(x)) {
-          seen.add(x);
-          stack.push(x);
-          next.push(0);
-        }
+        if (numbers.has(x)) continue;
+        path.push(x);
+        next.push(0);
       } else {
-        order.push(n);
-        stack.pop();
+        numbers.set(n, numbers.size);
+        path.pop();
         next.pop();
       }
     }
   }
-  return order;
+  return numbers;
 }
 
 function cut(all: readonly Node[], roots: readonly Node[], atHand: (n: Node) => boolean): Walk {
@@ -69,23 +67,21 @@ function cut(all: readonly Node[], roots: readonly Node[], atHand: (n: Node) => 
     const into = through || n.op === gradientMacro ? differentiated : needed;
     for (const x of n.inputs) into.add(x);
   }
-  return number(
-    all.filter((n) => needed.has(n) || differentiated.has(n)),
-    { held, differentiated },
-  );
+  const numbers = new Map<Node, number>();
+  for (const n of all) if (needed.has(n) || differentiated.has(n)) numbers.set(n, numbers.size);
+  return numbered(numbers, { held, differentiated });
 }
 
-function number(
-  order: readonly Node[],
+function numbered(
+  numbers: ReadonlyMap<Node, number>,
   at: { readonly held: ReadonlySet<Node>; readonly differentiated: ReadonlySet<Node> } | null,
 ): Walk {
-  const numbers = new Map<Node, number>();
+  const order: Node[] = [];
   const operands: number[] = [];
   const leaves: number[] = [];
   const uniforms: number[] = [];
-  for (let i = 0; i < order.length; i++) {
-    const n = order[i]!;
-    numbers.set(n, i);
+  for (const [n, i] of numbers) {
+    order.push(n);
     let isCut = false;
     if (n.op.kind === "leaf") {
       if (n.op.role === "buffer") leaves.push(i);

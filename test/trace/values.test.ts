@@ -2,10 +2,20 @@
  * Which values can be read when: stale reads, learned results, carried values, snapshots, interleaved loops.
  */
 import { beforeEach, describe, expect, test } from "vitest";
-import { grad, noGrad, Parameter, realize, StateTensor, tensor, zeros, type Tensor } from "../../src/trace/index.ts";
+import {
+  grad,
+  noGrad,
+  Parameter,
+  realize,
+  setDevice,
+  StateTensor,
+  tensor,
+  zeros,
+  type Tensor,
+} from "../../src/trace/index.ts";
 import { loadValues } from "../../src/trace/index.ts";
 import { DisposedError, GradError, StaleTensorError } from "../../src/ir/errors.ts";
-import type { ReferenceDevice } from "../../src/reference.ts";
+import { referenceDevice, type ReferenceDevice } from "../../src/reference.ts";
 import { adam, batch, counters, differentiate, fresh, mse, Net, sgd } from "./training.ts";
 
 let device: ReferenceDevice;
@@ -519,4 +529,49 @@ test("grad() differentiates without touching .grad", async () => {
   const [g] = grad(w.square().sum(), [w]);
   expect(Array.from(await g!.data())).toEqual([2, 4]);
   expect(w.grad).toBeNull();
+});
+
+describe("memory", () => {
+  test("snapshots go to the host before the device is full", async () => {
+    const small = fresh({ budget: 4000 });
+    const w = new Parameter(tensor(new Float32Array(100)), { label: "w" });
+    const opt = sgd([w]);
+    const copies = [];
+    for (let i = 0; i < 30; i++) {
+      opt.zeroGrad();
+      w.sub(1).square().sum().backward();
+      opt.step();
+      copies.push(w.clone());
+    }
+    expect(small.memory().bytes).toBeLessThanOrEqual(4000);
+    for (const [i, c] of copies.entries()) expect((await c.data())[7]).toBeCloseTo(1 - 0.8 ** (i + 1), 4);
+  });
+
+  test("what cannot fit fails and leaves the rest alone", async () => {
+    fresh({ budget: 2000 });
+    const w = new Parameter(tensor([1]), { label: "w" });
+    await expect(w.mul(tensor(new Float32Array(1000))).data()).rejects.toThrow(/budget/);
+    expect(await w.mul(2).item()).toBe(2);
+  });
+
+  test("another device takes over in the middle of a training", async () => {
+    const { net, step } = training();
+    const expected = [];
+    for (let i = 0; i < 6; i++) expected.push(step(i).loss.itemSync());
+    fresh();
+    const again = training();
+    const copy = again.net.w1.clone();
+    let total: Tensor = zeros([]);
+    const losses = [];
+    for (let i = 0; i < 6; i++) {
+      if (i === 3) setDevice(referenceDevice());
+      const { loss } = again.step(i);
+      total = total.add(loss);
+      losses.push(loss.itemSync());
+    }
+    expect(losses).toEqual(expected);
+    expect(await total.item()).toBe(expected.reduce((a, b) => Math.fround(a + b), 0));
+    expect(await copy.data()).not.toEqual(await again.net.w1.data());
+    expect(await net.w1.data()).toEqual(await again.net.w1.data());
+  });
 });
