@@ -46,11 +46,11 @@ describe("generated JavaScript", () => {
           throw new Error(`kernel ${size}, ${seed}:\n${text}`, { cause: error });
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: 600 },
     );
     // Every form has come up.
     for (const mark of ["phases 0", "phases 1", "phases 2", "two digits", "_3 =", " ? b", ">> ", "% "]) {
-      expect(seen.get(mark) ?? 0, mark).toBeGreaterThan(10);
+      expect(seen.get(mark) ?? 0, mark).toBeGreaterThan(5);
     }
   });
 
