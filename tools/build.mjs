@@ -1,5 +1,6 @@
 /**
- * Compiles src/* to dist/* and tools/*.ts to dist/tools/*, whole or not at all: dist is replaced when tsc is content.
+ * Compiles src/* to dist/* and tools/*.ts to dist/tools/*, and bundles the library into dist/texgrad.min.js for pages
+ * without a bundler. Whole or not at all: dist is replaced when tsc and esbuild are content.
  *
  * `node tools/build.mjs` always builds; `buildIfStale` looks at the sources first. Not here: type-checking of tests.
  */
@@ -39,6 +40,7 @@ export function build() {
     const next = join(work, "src");
     renameSync(join(work, "tools"), join(next, "tools"));
     for (const file of filesUnder(join(next, "tools"))) redirectToDist(file);
+    if (!bundleForPages(next)) return false;
     chmodSync(join(next, "tools/cli.js"), 0o755);
     writeFileSync(join(next, ".source-hash"), hash);
     if (existsSync(dist)) renameSync(dist, join(work, "previous"));
@@ -47,6 +49,23 @@ export function build() {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/**
+ * One minified file with everything of the main entry. esbuild is run, not imported: where it is not yet installed,
+ * this file is loaded all the same, by those who run set-up.
+ */
+function bundleForPages(folder) {
+  const { version, license, author } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const options = [
+    ..."--bundle --format=esm --platform=browser --target=es2022 --minify --log-level=warning".split(" "),
+    // package.json leads to the dist that is about to be replaced.
+    `--alias:#platform=${join(folder, "platform/browser.js")}`,
+    `--banner:js=/*! texgrad ${version}, ${license}, ${author} */`,
+    `--outfile=${join(folder, "texgrad.min.js")}`,
+  ];
+  const args = [join(root, "node_modules/esbuild/bin/esbuild"), join(folder, "index.js"), ...options];
+  return spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" }).status === 0;
 }
 
 /** In the repository a tool finds the library in ../src; in dist, where src lost its folder, it is one level nearer. */
