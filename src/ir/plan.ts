@@ -32,18 +32,46 @@ export interface KernelPlan {
 
 /** Filled only when a dump is asked for. */
 export interface PlanRecord {
-  readonly stages: readonly { readonly name: string; readonly roots: readonly Node[] }[];
+  readonly stages: readonly PlanStage[];
   /** What became of each node of the last stage. */
   readonly fates: ReadonlyMap<Node, NodeFate>;
+  /** What became of each node of the request's order. */
+  readonly traced: ReadonlyMap<Node, TracedFate>;
+}
+
+/** The graph after a pass. */
+export interface PlanStage {
+  readonly name: string;
+  readonly roots: readonly Node[];
+  /** How often each law hit. */
+  readonly hits: ReadonlyMap<string, number>;
 }
 
 export type NodeFate =
+  /** In a buffer that is given. */
+  | { readonly kind: "bound"; readonly buffer: number }
   | { readonly kind: "stored"; readonly reason: CutReason; readonly kernel: number }
+  /** Part of the kernels that use it; several, where it is recomputed. */
   | {
       readonly kind: "inlined";
       readonly kernels: readonly number[];
       readonly why: "epilogue" | "view" | "trivial" | "refetched at most four times" | "expanding" | "phase" | "leaf";
     };
+
+/** A traced node has the fate of the node it became, unless nothing is left of it. */
+export type TracedFate =
+  | { readonly kind: "became"; readonly node: Node; readonly fate: NodeFate }
+  | { readonly kind: "folded"; readonly why: FoldReason; readonly law: string | null };
+
+/** Why nothing is left of a traced node. A closed list; the dump prints it. */
+export const foldReasons = {
+  law: "a law made its users another way",
+  macro: "it stands for several results, which became nodes of their own",
+  differentiated: "only its gradient is asked for, and that does not read it",
+  "at hand": "what needs it is in a buffer already",
+  unread: "no element of it is read",
+} as const;
+export type FoldReason = keyof typeof foldReasons;
 
 /** What the passes and the code generator may assume of a device. Asked of the context, never assumed. */
 export interface DeviceProfile {

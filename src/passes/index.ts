@@ -5,15 +5,16 @@
 import { InvariantError } from "../ir/errors.ts";
 import type { CutReason, Kernel } from "../ir/kernel.ts";
 import { layoutByText, type Layout } from "../ir/layout.ts";
-import type { CompileRequest } from "../ir/device.ts";
+import type { CompileRequest, LeafSlot, RootSlot } from "../ir/device.ts";
 import { rebuild, type Node } from "../ir/node.ts";
 import { carried } from "../ir/ops/leaf.ts";
-import type { DeviceProfile, KernelPlan, NodeFate, PlanBuffer, PlanRecord } from "../ir/plan.ts";
+import type { DeviceProfile, KernelPlan, NodeFate, PlanBuffer } from "../ir/plan.ts";
 import { canonicalise } from "./canonicalise.ts";
+import { fatesOf, Recorder } from "./fates.ts";
 import { chooseLayouts, defaultLayout } from "./layouts.ts";
 import { lower } from "./lower.ts";
 import { partition } from "./partition.ts";
-import type { Hits } from "./rewrite.ts";
+import type { Hits, OnHit } from "./rewrite.ts";
 import { simplify } from "./simplify.ts";
 
 export interface PlanOptions {
@@ -31,44 +32,80 @@ export function buildPlan(
   expandMacros: (roots: readonly Node[]) => readonly Node[],
   options: PlanOptions = {},
 ): KernelPlan {
-  const hits = options.hits ?? null;
-  const stages: PlanRecord["stages"][number][] = [];
-  const note = (name: string, roots: readonly Node[]): void => {
-    if (options.record === true) stages.push({ name, roots });
-  };
+  const recorder = options.record === true ? new Recorder() : null;
+  const onHit = hitsInto(options.hits, recorder);
   // What each traced node became, pass after pass.
   const traced = request.order.filter((n) => n.op.kind !== "macro");
-  let became = new Map<Node, Node>(traced.map((n) => [n, n]));
-  const compose = (next: ReadonlyMap<Node, Node>): void => {
-    became = new Map([...became].map(([a, b]) => [a, next.get(b) ?? b]));
-  };
+  const images = new Map<Node, readonly Node[]>(traced.map((n) => [n, [n]]));
+  const imageOf = (n: Node): Node => images.get(n)?.at(-1) ?? n;
   let roots: readonly Node[] = request.roots.map((r) => r.node);
-  note("traced", roots);
+  const become = (name: string, next: ReadonlyMap<Node, Node>): void => {
+    for (const [n, all] of images) {
+      const image = next.get(all[all.length - 1]!);
+      if (image !== undefined && image !== all[all.length - 1]) images.set(n, [...all, image]);
+    }
+    roots = roots.map((r) => next.get(r)!);
+    recorder?.stage(name, roots);
+  };
+  recorder?.stage("traced", roots);
 
-  const canonical = canonicalise(roots, hits);
-  compose(canonical);
-  roots = roots.map((r) => canonical.get(r)!);
-  note("canonicalise", roots);
+  become("canonicalise", canonicalise(roots, onHit, profile.off));
+  // Roots last, so that they are expanded first and in order.
+  const before = [...traced.map(imageOf), ...roots];
+  const expanded = expandMacros(before);
+  become("expand macros", new Map(before.map((n, i) => [n, expanded[i]!])));
+  const bound = bindLeaves(roots, request, imageOf);
+  become("bind leaves", bound.became);
+  become("simplify", simplify(roots, onHit, profile.off));
 
-  roots = expandMacros(roots);
-  note("expand macros", roots);
+  const plan = schedule(
+    { roots, slots: request.roots, leaves: bound.leaves, leafSlots: request.leaves, uniforms: request.uniforms },
+    profile,
+  );
+  const kept = new Map<Node, number>();
+  for (const from of traced) {
+    const to = imageOf(from);
+    const at = plan.bufferOf.get(to);
+    if (at !== undefined && from.op.kind !== "leaf" && to.op.kind !== "leaf") kept.set(from, at);
+  }
+  const record = recorder?.record(request.order, images, plan.fates()) ?? null;
+  const { kernels, buffers, leaves } = plan;
+  return { kernels, buffers, leaves, roots: plan.roots, kept, record };
+}
 
-  const bound = bindLeaves(roots, request, became);
-  roots = roots.map((r) => bound.became.get(r)!);
-  compose(bound.became);
+function hitsInto(hits: Hits | undefined, recorder: Recorder | null): OnHit | null {
+  if (hits === undefined) return recorder?.onHit ?? null;
+  return (law, before, after) => {
+    hits.set(law, (hits.get(law) ?? 0) + 1);
+    recorder?.onHit(law, before, after);
+  };
+}
 
-  const simple = simplify(roots, hits, profile.off);
-  compose(simple);
-  roots = roots.map((r) => simple.get(r)!);
-  note("simplify", roots);
+/** A simple graph, and what is known of its ends. */
+export interface ScheduleInput {
+  readonly roots: readonly Node[];
+  /** One per root. */
+  readonly slots: readonly Pick<RootSlot, "assigns">[];
+  readonly leaves: readonly Node[];
+  /** One per leaf. */
+  readonly leafSlots: readonly Pick<LeafSlot, "layout">[];
+  readonly uniforms: readonly Node[];
+}
 
-  // Buffers: leaves first, then one per root, then what partition stores besides.
-  const buffers: PlanBuffer[] = [];
+export interface Scheduled extends Pick<KernelPlan, "kernels" | "buffers" | "leaves" | "roots"> {
+  /** The first buffer each stored node is in. */
+  readonly bufferOf: ReadonlyMap<Node, number>;
+  readonly fates: () => ReadonlyMap<Node, NodeFate>;
+}
+
+/** Partition, layouts, kernel form. */
+export function schedule(input: ScheduleInput, profile: DeviceProfile): Scheduled {
+  const { roots } = input;
   const isLeaf = (n: Node): boolean => n.op.kind === "leaf" && n.op.role === "buffer";
   const reasons = new Map<Node, CutReason>();
   const fixed = new Map<Node, Layout>();
   roots.forEach((n, i) => {
-    const assigns = request.roots[i]!.assigns;
+    const { assigns } = input.slots[i]!;
     if (!reasons.has(n) || assigns !== null) reasons.set(n, assigns === null ? "output" : "assigned");
     if (assigns !== null && assigns.layout !== null) fixed.set(n, knownLayout(assigns.layout));
   });
@@ -76,12 +113,14 @@ export function buildPlan(
   const stores = (n: Node): number => Math.max(1, roots.filter((r) => r === n).length);
   const layouts = chooseLayouts(parts, fixed, stores, profile);
 
+  // Buffers: leaves first, then one per root, then what partition stores besides.
+  const buffers: PlanBuffer[] = [];
   const leafBuffer = new Map<Node, number>();
-  const leaves = request.leaves.map((slot, i) => {
-    const node = bound.leaves[i]!;
+  const leaves = input.leaves.map((node, i) => {
     const known = leafBuffer.get(node);
     if (known !== undefined) return known;
-    const writer = request.roots.findIndex((r) => r.assigns?.leaf === i);
+    const slot = input.leafSlots[i]!;
+    const writer = input.slots.findIndex((r) => r.assigns?.leaf === i);
     const layout =
       slot.layout !== null
         ? knownLayout(slot.layout)
@@ -104,7 +143,7 @@ export function buildPlan(
       written.set(n, [buffers.push({ dtype: n.dtype, layout: layouts.of.get(n)!, node: n, reason }) - 1]);
   }
 
-  const uniforms = new Map<Node, number>(request.uniforms.map((n, i) => [n, i]));
+  const uniforms = new Map<Node, number>(input.uniforms.map((n, i) => [n, i]));
   const kernels: Kernel[] = layouts.groups.map((nodes) =>
     lower({
       nodes,
@@ -119,15 +158,14 @@ export function buildPlan(
       reason: parts.stored.get(nodes[nodes.length - 1]!)!,
     }),
   );
-
-  const kept = new Map<Node, number>();
-  for (const [from, to] of became) {
-    const at = written.get(to);
-    if (at !== undefined && from.op.kind !== "leaf" && to.op.kind !== "leaf") kept.set(from, at[0]!);
-  }
-  const record =
-    options.record === true ? { stages, fates: fatesOf(parts.stored, parts.inlined, layouts.groups) } : null;
-  return { kernels, buffers, leaves, roots: rootBuffers, kept, record };
+  return {
+    kernels,
+    buffers,
+    leaves,
+    roots: rootBuffers,
+    bufferOf: new Map([...written].map(([n, all]) => [n, all[0]!])),
+    fates: () => fatesOf(parts.stored, parts.inlined, layouts.groups, leafBuffer),
+  };
 }
 
 /**
@@ -137,11 +175,11 @@ export function buildPlan(
 function bindLeaves(
   roots: readonly Node[],
   request: CompileRequest,
-  became: ReadonlyMap<Node, Node>,
+  imageOf: (n: Node) => Node,
 ): { became: Map<Node, Node>; leaves: readonly Node[] } {
   const replaced = new Map<Node, Node>();
   const leaves = request.leaves.map((slot) => {
-    const n = became.get(slot.node) ?? slot.node;
+    const n = imageOf(slot.node);
     if (n.op.kind === "leaf") return n;
     let leaf = replaced.get(n);
     if (leaf === undefined) replaced.set(n, (leaf = carried({ kind: "carried", value: {} }, n.dtype, n.shape)));
@@ -173,18 +211,4 @@ function knownLayout(text: string): Layout {
   const layout = layoutByText(text);
   if (layout === undefined) throw new InvariantError(`no layout was ever made as ${text}`);
   return layout;
-}
-
-function fatesOf(
-  stored: ReadonlyMap<Node, CutReason>,
-  inlined: ReadonlyMap<Node, Extract<NodeFate, { kind: "inlined" }>["why"]>,
-  groups: readonly (readonly Node[])[],
-): Map<Node, NodeFate> {
-  const fates = new Map<Node, NodeFate>();
-  for (const [n, reason] of stored)
-    fates.set(n, { kind: "stored", reason, kernel: groups.findIndex((g) => g.includes(n)) });
-  for (const [n, why] of inlined) {
-    fates.set(n, { kind: "inlined", why, kernels: [] });
-  }
-  return fates;
 }

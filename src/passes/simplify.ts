@@ -1,15 +1,14 @@
 /**
  * Laws that make a graph smaller, whatever the device. Numbers never change, except that the sign of a zero may
- * (x + 0) and that law 2 adds in another order (`reassociates` in bits.ts).
+ * (x + 0) and that law 2 adds in another order (see bits.ts).
  */
-import { literal, literalLeaf } from "../ir/ops/leaf.ts";
+import { literal, literalLeaf, input } from "../ir/ops/leaf.ts";
 import { expand, expandView, sum } from "../ir/ops/broadcast.ts";
-import { permute, permuteView, reshape, reshapeView } from "../ir/ops/view.ts";
-import { add, cast, detach, mul } from "../ir/ops/index.ts";
-import { input } from "../ir/ops/leaf.ts";
-import { reduce, view, type Node, type ReduceDefinition } from "../ir/node.ts";
-import type { Shape } from "../ir/shape.ts";
-import { rewrite, type Hits, type Rule } from "./rewrite.ts";
+import { flip, pad, permute, permuteView, reshape, reshapeView, slice } from "../ir/ops/view.ts";
+import { add, amax, argmax, cast, detach, div, mul, prod, sub } from "../ir/ops/index.ts";
+import { map, reduce, view, type Node } from "../ir/node.ts";
+import { numel, type Shape } from "../ir/shape.ts";
+import { rewrite, type OnHit, type Rule, type Uses } from "./rewrite.ts";
 
 /** The literal below expands and reshapes, if that is what a node is. */
 function literalValue(n: Node): number | null {
@@ -18,38 +17,40 @@ function literalValue(n: Node): number | null {
   return at.op === literalLeaf ? (at.attrs["value"] as number) : null;
 }
 
-const example = (shape: Shape): Node =>
-  input(
-    {
-      kind: "input",
-      array: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 7 + 1)),
-    },
-    "f32",
-    shape,
-  );
+/** A leaf with values in (-2, 2) that no symmetry cancels. */
+export function example(shape: Shape, seed = 1): Node {
+  const array = Float32Array.from({ length: numel(shape) }, (_, i) => 2 * Math.sin(i * (6 + seed) + seed));
+  return input({ kind: "input", array }, "f32", shape);
+}
 
-export const simplifyRules: readonly Rule[] = [
-  {
-    law: "an op that passes its operand on => the operand",
-    apply: (n) => (n.op.kind === "map" && n.op.passes?.(n.inputs[0]!.dtype, n.attrs) === true ? n.inputs[0]! : null),
-    examples: () => [detach(example([3])), cast(example([3]), "f32")],
-  },
+const axesOf = (n: Node): readonly number[] => n.attrs["axes"] as readonly number[];
+const unchanged = (n: Node, made: Node): Node | null => (made === n ? null : made);
+
+/** Laws of one node and its operands; also part of canonicalise. */
+export const localRules: readonly Rule[] = [
   {
     law: "x op neutral => x",
     apply: (n) => {
       if (n.op.kind !== "map" || n.op.neutral === undefined) return null;
       const { right, left } = n.op.neutral;
-      if (right !== undefined && literalValue(n.inputs[1]!) === right) return n.inputs[0]!;
-      if (left !== undefined && literalValue(n.inputs[0]!) === left) return n.inputs[1]!;
+      const [a, b] = n.inputs as readonly [Node, Node];
+      if (right !== undefined && a.dtype === n.dtype && literalValue(b) === right) return a;
+      if (left !== undefined && b.dtype === n.dtype && literalValue(a) === left) return b;
       return null;
     },
-    examples: () => [mul(example([2, 3]), literal(1)), add(literal(0), example([4]))],
+    examples: () => [
+      mul(example([2, 3]), literal(1)),
+      mul(literal(1), example([3])),
+      add(literal(0), example([4])),
+      sub(example([4]), literal(0)),
+      div(example([2, 2]), reshape(literal(1), [1, 1])),
+    ],
   },
   {
     law: "reshape(reshape(x)) => reshape(x)",
     apply: (n) =>
       n.op === reshapeView && n.inputs[0]!.op === reshapeView ? reshape(n.inputs[0]!.inputs[0]!, n.shape) : null,
-    examples: () => [reshape(reshape(example([2, 6]), [3, 4]), [12])],
+    examples: () => [reshape(reshape(example([2, 6]), [3, 4]), [12]), reshape(reshape(example([2, 6]), [12]), [2, 6])],
   },
   {
     law: "reshape(x) to its own shape => x",
@@ -61,41 +62,78 @@ export const simplifyRules: readonly Rule[] = [
     apply: (n) => {
       const x = n.inputs[0];
       if (n.op !== permuteView || x?.op !== permuteView) return null;
-      const inner = x.attrs["axes"] as readonly number[];
       return permute(
         x.inputs[0]!,
-        (n.attrs["axes"] as readonly number[]).map((a) => inner[a]!),
+        axesOf(n).map((a) => axesOf(x)[a]!),
       );
     },
-    examples: () => [permute(permute(example([2, 3, 4]), [1, 2, 0]), [2, 1, 0])],
+    examples: () => [
+      permute(permute(example([2, 3, 4]), [1, 2, 0]), [2, 1, 0]),
+      permute(permute(example([2, 3, 4]), [1, 2, 0]), [1, 0, 2]),
+      permute(permute(example([2, 3, 4]), [1, 2, 0]), [2, 0, 1]),
+    ],
   },
   {
     law: "expand(expand(x)) => expand(x)",
     apply: (n) =>
       n.op === expandView && n.inputs[0]!.op === expandView ? expand(n.inputs[0]!.inputs[0]!, n.shape) : null,
-    examples: () => [expand(expand(example([3]), [2, 3]), [4, 2, 3])],
+    examples: () => [
+      expand(expand(example([3]), [2, 3]), [4, 2, 3]),
+      expand(expand(example([2, 1, 1]), [2, 1, 3]), [2, 2, 3]),
+    ],
   },
   {
     law: "a reduction over axes of extent 1 => reshape",
     apply: (n) => {
       const x = n.inputs[0];
       if (n.op.kind !== "reduce" || n.op.form !== "fold" || x === undefined || x.dtype !== n.dtype) return null;
-      return (n.attrs["axes"] as readonly number[]).every((a) => x.shape[a] === 1) ? reshape(x, n.shape) : null;
+      return axesOf(n).every((a) => x.shape[a] === 1) ? reshape(x, n.shape) : null;
     },
-    examples: () => [sum(example([3, 1, 2]), [1])],
+    examples: () => [sum(example([3, 1, 2]), [1]), prod(example([1, 4, 1]), [0, 2]), amax(example([3, 1]), [1])],
   },
 ];
 
-const unchanged = (n: Node, made: Node): Node | null => (made === n ? null : made);
+const passing: Rule = {
+  law: "an op that passes its operand on => the operand",
+  apply: (n) => (n.op.kind === "map" && n.op.passes?.(n.inputs[0]!.dtype, n.attrs) === true ? n.inputs[0]! : null),
+  examples: () => [detach(example([3])), map(cast.definition, [example([3])], { to: "f32" })],
+};
+
+/** Laws that ask how often a node is used, so that nothing is computed twice that was computed once. */
+const reductionRules: readonly Rule[] = [
+  {
+    law: "reduce_b(view(reduce_a x)) => reduce_{a,b}(lifted view x)",
+    apply: mergeReductions,
+    examples: () => [
+      sum(sum(example([3, 4, 2]), [1]), [0]),
+      prod(permute(prod(example([3, 4, 2]), [0]), [1, 0]), [1]),
+      amax(pad(amax(example([3, 4]), [0]), [1], [2], -Infinity), [0]),
+      sum(pad(reshape(sum(example([3, 4, 2], 3), [1]), [6]), [1], [1], 0), [0]),
+      sum(flip(slice(sum(example([5, 6], 2), [0]), [1], [2], [3]), [0]), [0]),
+    ],
+    bits: "law2",
+  },
+  {
+    law: "permute(reduce x) => reduce(permute x)",
+    apply: permuteBelow,
+    examples: () => [
+      permute(sum(example([3, 4, 2]), [1]), [1, 0]),
+      permute(argmax(example([3, 4, 2, 2], 2), 2), [2, 0, 1]),
+      permute(prod(example([2, 3, 4, 2], 3), [0, 2]), [1, 0]),
+    ],
+  },
+];
+
+/** All laws of simplify, local ones first. */
+export const simplifyRules: readonly Rule[] = [passing, ...localRules, ...reductionRules];
 
 /**
- * Law 2: reduce_b(view(reduce_a x)) = reduce_{a,b}(lifted view x), when both are the same op, only views stand
- * between, each is injective on its valid points and fills with the op's identity, and the inner reduction has no
- * other use.
+ * Law 2: when both are the same op, only views stand between, each is injective on its valid points and fills with the
+ * op's identity, and the inner reduction has no other use.
  */
-export function mergeReductions(n: Node, uses: (n: Node) => number): Node | null {
-  if (n.op.kind !== "reduce" || n.op.form !== "fold") return null;
-  const op: ReduceDefinition = n.op;
+function mergeReductions(n: Node, uses: Uses): Node | null {
+  const { op } = n;
+  if (op.kind !== "reduce" || op.form !== "fold") return null;
   const views: Node[] = [];
   let at = n.inputs[0]!;
   while (at.op.kind === "view") {
@@ -108,83 +146,43 @@ export function mergeReductions(n: Node, uses: (n: Node) => number): Node | null
   if (at.op !== op || uses(at) > 1) return null;
   const x = at.inputs[0]!;
   if (op.dtype(x.dtype, n.attrs) !== n.dtype) return null;
-  const inner = at.attrs["axes"] as readonly number[];
-  const rest = x.shape.map((_, i) => i).filter((i) => !inner.includes(i));
+  const inner = axesOf(at);
+  let lifted = permute(x, [...inner, ...keptAxes(at)]);
   const extra = inner.map((i) => x.shape[i]!);
-  let lifted = permute(x, [...inner, ...rest]);
   for (const v of views.reverse()) {
     if (v.op.kind === "view") lifted = view(v.op, lifted, v.op.lift(v.attrs, extra));
   }
-  const outer = n.attrs["axes"] as readonly number[];
-  return reduce(op, lifted, [...inner.keys(), ...outer.map((a) => a + inner.length)]);
+  return reduce(op, lifted, [...inner.keys(), ...axesOf(n).map((a) => a + inner.length)]);
 }
 
-/** A permutation of a reduction is the reduction of a permutation, so that what is stored has the order it is read in. */
-export function permuteBelow(n: Node, uses: (n: Node) => number): Node | null {
+/** So that what is stored has the order it is read in. */
+function permuteBelow(n: Node, uses: Uses): Node | null {
   const inner = n.inputs[0];
   if (n.op !== permuteView || inner === undefined || inner.op.kind !== "reduce" || uses(inner) > 1) return null;
-  const x = inner.inputs[0]!;
-  const reduced = inner.attrs["axes"] as readonly number[];
-  const rest = x.shape.map((_, i) => i).filter((i) => !reduced.includes(i));
-  const order = (n.attrs["axes"] as readonly number[]).map((a) => rest[a]!);
-  return reduce(
-    inner.op,
-    permute(x, [...reduced, ...order]),
-    reduced.map((_, i) => i),
-  );
+  const reduced = axesOf(inner);
+  const kept = keptAxes(inner);
+  const below = permute(inner.inputs[0]!, [...reduced, ...axesOf(n).map((a) => kept[a]!)]);
+  return reduce(inner.op, below, [...reduced.keys()]);
 }
 
-export const PERMUTE_BELOW = "permute(reduce x) => reduce(permute x)";
-export const LAW_2 = "reduce_b(view(reduce_a x)) => reduce_{a,b}(lifted view x)";
+/** Axes of the operand that a reduction keeps. */
+const keptAxes = (n: Node): number[] => n.inputs[0]!.shape.map((_, i) => i).filter((i) => !axesOf(n).includes(i));
 
-/** Simplifies everything below `roots`. */
-export function simplify(roots: readonly Node[], hits: Hits | null, off: readonly string[] = []): Map<Node, Node> {
-  let became = rewrite(roots, simplifyRules, hits);
-  if (off.includes("law2")) return became;
+/**
+ * Simplifies everything below `roots`. Reductions are moved once what is local is simple, and again while that changes
+ * anything: a merge changes what is used once.
+ */
+export function simplify(
+  roots: readonly Node[],
+  onHit: OnHit | null = null,
+  off: readonly string[] = [],
+): Map<Node, Node> {
+  const rules = simplifyRules.filter((r) => r.bits === undefined || !off.includes(r.bits));
+  let became = rewrite(roots, [passing, ...localRules], onHit);
   for (;;) {
-    const uses = countUses(roots.map((r) => became.get(r)!));
-    let merged = false;
-    const law2: Rule = {
-      law: LAW_2,
-      apply: (n) => {
-        const made = mergeReductions(n, (e) => uses.get(e) ?? 1);
-        merged ||= made !== null;
-        return made;
-      },
-      examples: () => [],
-    };
-    const below: Rule = {
-      law: PERMUTE_BELOW,
-      apply: (n) => {
-        const made = permuteBelow(n, (e) => uses.get(e) ?? 1);
-        merged ||= made !== null;
-        return made;
-      },
-      examples: () => [],
-    };
-    const next = rewrite(
-      roots.map((r) => became.get(r)!),
-      [law2, below, ...simplifyRules],
-      hits,
-    );
+    const before = roots.map((r) => became.get(r)!);
+    const next = rewrite(before, rules, onHit);
     became = new Map([...became].map(([a, b]) => [a, next.get(b) ?? b]));
-    if (!merged) return became;
+    if (before.every((r) => next.get(r) === r)) return became;
   }
-}
-
-export function countUses(roots: readonly Node[]): Map<Node, number> {
-  const uses = new Map<Node, number>();
-  const seen = new Set<Node>();
-  const stack = [...roots];
-  for (const r of roots) uses.set(r, (uses.get(r) ?? 0) + 1);
-  while (stack.length > 0) {
-    const n = stack.pop()!;
-    if (seen.has(n)) continue;
-    seen.add(n);
-    for (const e of n.inputs) {
-      uses.set(e, (uses.get(e) ?? 0) + 1);
-      stack.push(e);
-    }
-  }
-  return uses;
 }
