@@ -27,7 +27,7 @@ export class Framebuffers {
 
   /** Deletes every framebuffer that `texture` is part of. */
   drop(texture: Texture): void {
-    for (const attachment of [...texture.attachments]) {
+    for (let attachment = texture.attachments.at(-1); attachment; attachment = texture.attachments.at(-1)) {
       for (const part of new Set(attachment.textures)) {
         part.attachments.splice(part.attachments.indexOf(attachment), 1);
       }

@@ -34,8 +34,6 @@ export class Readback {
   readonly #counters: Counters;
   /** Throws DeviceError if the context is lost. */
   readonly #checkAlive: () => void;
-  /** Pack buffers not in use, by size. */
-  readonly #free = new Map<number, GlBuffer[]>();
   /** Reads of this turn, not yet fenced. */
   #turn: PendingRead[] = [];
   readonly #fenced: { readonly sync: GlSync; readonly reads: readonly PendingRead[] }[] = [];
@@ -65,19 +63,17 @@ export class Readback {
     });
   }
 
-  /** Leaves a buffer of at least `bytes` bound. */
+  /** Leaves a new buffer of `bytes` bound. Chromium warns of one that is written again, though it was read before. */
   #packBuffer(bytes: number): GlBuffer {
     const gl = this.#gl;
-    const known = this.#free.get(bytes)?.pop();
-    if (known !== undefined) {
-      gl.bindBuffer(gl.PIXEL_PACK_BUFFER, known);
-      return known;
-    }
     const made = gl.createBuffer();
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, made);
     gl.bufferData(gl.PIXEL_PACK_BUFFER, bytes, gl.STREAM_READ);
-    this.#checkAlive();
-    return made!;
+    if (made === null) {
+      this.#checkAlive();
+      throw new DeviceError("read: the context gives no buffer");
+    }
+    return made;
   }
 
   #fence(): void {
@@ -120,7 +116,7 @@ export class Readback {
       gl.bindBuffer(gl.PIXEL_PACK_BUFFER, pack);
       gl.getBufferSubData(gl.PIXEL_PACK_BUFFER, 0, texels);
       gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
-      this.#recycle(pack, bytes);
+      gl.deleteBuffer(pack);
       // A context lost since then leaves zeros behind.
       this.#checkAlive();
       const out = hostArray(dtype, numel(layout.shape));
@@ -129,13 +125,6 @@ export class Readback {
     } catch (error) {
       reject(error);
     }
-  }
-
-  #recycle(pack: GlBuffer, bytes: number): void {
-    const list = this.#free.get(bytes);
-    if (list === undefined) this.#free.set(bytes, [pack]);
-    else if (list.length < KEPT_BUFFERS) list.push(pack);
-    else this.#gl.deleteBuffer(pack);
   }
 
   #fail(reads: readonly PendingRead[]): void {
@@ -150,9 +139,6 @@ export class Readback {
     }
   }
 }
-
-/** Buffers kept of each size. */
-const KEPT_BUFFERS = 4;
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -60,7 +60,7 @@ function annotate(source: string, found: readonly Complaint[]): string {
 
 /** Drivers name the word, not the column: the first quoted word that stands in the line, else its first character. */
 function guiltyColumn(text: string, message: string): number {
-  for (const [, word] of message.matchAll(/['"]([^'"]+)['"]/g)) {
+  for (const [, word] of message.matchAll(/['"`]([^'"`]+)['"]/g)) {
     const at = text.indexOf(word!);
     if (at >= 0) return at;
   }

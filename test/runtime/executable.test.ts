@@ -345,11 +345,10 @@ describe("when something fails", () => {
     expect(values(third)).toEqual([...iota(64, 2)]);
     expect(values(second)).toEqual([...iota(64, 1)]);
     const held = [second, third];
-    const { memory } = own;
     expect(() => {
       for (let i = 0; i < 4; i++) held.push(own.upload(iota(64), "f32", [8, 8], square.text));
     }).toThrow(/\d+ bytes needed and \d+ bytes in use, the budget is \d+ bytes.*raise the device's budget/);
-    expect(memory.call(own).bytes).toBe(4 * bytes);
+    expect(own.memory().bytes).toBe(4 * bytes);
     own.dispose();
   });
 

@@ -126,8 +126,7 @@ class Builder {
   }
 
   expr(body: ExprBody): Expr {
-    // The distributive Omit above loses which `kind` goes with which fields; each call below spells a whole body.
-    return { ...body, id: this.nextId++ } as Expr;
+    return { ...body, id: this.nextId++ };
   }
 
   phase(axes: readonly Axis[], parallel: readonly Axis[], pool: Expr[], before: readonly Phase[]): Phase {
@@ -234,7 +233,7 @@ class Builder {
     const computed = pool.filter((e) => e.dtype === "i32" && e.kind === "load" && e.fill >= 0 && e.fill < 100);
     if (computed.length > 0 && this.below(4) === 0) {
       const expr = this.pick(computed);
-      out = add(out, mod(dynamicIndex({ kind: "dynamic", key: `d${expr.id}`, bound: 1 << 20, expr }), 7));
+      out = add(out, mod(dynamicIndex({ kind: "dynamic", key: `d${expr.id}`, from: 0, bound: 1 << 20, expr }), 7));
     }
     // Operands of / and % are never negative.
     if (out.lo >= 0 && this.below(3) === 0) out = div(out, this.pick([2, 3, 4]));

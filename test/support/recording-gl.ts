@@ -126,7 +126,8 @@ class Names {
 
   show(arg: unknown): string {
     if (ArrayBuffer.isView(arg)) return `${arg.constructor.name}(${(arg as Float32Array).length})`;
-    if (typeof arg === "object" && arg !== null) return this.#of.get(arg) ?? (Array.isArray(arg) ? `[${arg}]` : "?");
+    if (typeof arg === "object" && arg !== null)
+      return this.#of.get(arg) ?? (Array.isArray(arg) ? `[${arg.join()}]` : "?");
     return typeof arg === "string" && arg.includes("\n") ? "..." : String(arg);
   }
 }
