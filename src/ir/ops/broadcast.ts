@@ -36,7 +36,7 @@ export const sumReduce: ReduceDefinition = {
   js: (acc, x) => `${acc} + ${x}`,
   vjp: (g, _, x, attrs) => unreduce(g, x.shape, attrs["axes"] as readonly number[]),
   samples: { from: -2, to: 2 },
-  probes: ["f32", "i32", "bool"],
+  probes: ["f32", "i32", "u32", "bool"],
   empty: true,
 };
 

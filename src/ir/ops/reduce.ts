@@ -37,7 +37,7 @@ export const prodReduce: ReduceDefinition = {
   js: (acc, x, t) => (t === "f32" ? `${acc} * ${x}` : `Math.imul(${acc}, ${x})`),
   vjp: (g, _, x, attrs) => mul(unreduce(g, x.shape, axesOf(attrs)), productOfOthers(x, axesOf(attrs))),
   samples: { values: [-1.5, -1, 0.5, 1, 2] },
-  probes: ["f32", "i32", "bool"],
+  probes: ["f32", "i32", "u32", "bool"],
   empty: true,
 };
 
