@@ -17,10 +17,14 @@ export interface Axis {
   readonly role: "row" | "col" | "reduce";
 }
 
-/** A number known only on the device (a gathered index). `key` identifies the expression it is. */
+/**
+ * A number known only on the device (a gathered index), which lies in [from, bound) wherever it is used. `key`
+ * identifies the expression it is.
+ */
 export interface DynamicAtom {
   readonly kind: "dynamic";
   readonly key: string;
+  readonly from: number;
   readonly bound: number;
   /** The expression, opaque here. */
   readonly expr: object;
@@ -50,7 +54,7 @@ function atomRange(a: Atom): readonly [number, number] {
     case "axis":
       return [0, Math.max(a.axis.bound - 1, 0)];
     case "dynamic":
-      return [0, Math.max(a.bound - 1, 0)];
+      return [a.from, Math.max(a.bound - 1, 0)];
     case "div":
       return [Math.floor(a.of.lo / a.by), Math.floor(a.of.hi / a.by)];
     case "mod":
@@ -133,7 +137,10 @@ export function scale(a: Index, k: number): Index {
 
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
 
-/** a = d * quotient + rest, where every coefficient of `quotient` came out of a whole. */
+/**
+ * a = d * quotient + rest, where the rest is not negative wherever a is not: GLSL and JavaScript round a quotient
+ * towards zero. What can be taken out of a whole is in `quotient`.
+ */
 function splitMultiples(a: Index, d: number): { quotient: Index; rest: Index } {
   const whole: Term[] = [];
   const part: Term[] = [];
@@ -141,7 +148,10 @@ function splitMultiples(a: Index, d: number): { quotient: Index; rest: Index } {
     if (t.coef % d === 0) whole.push({ atom: t.atom, coef: t.coef / d });
     else part.push(t);
   }
-  const q = Math.floor(a.offset / d);
+  let q = Math.floor(a.offset / d);
+  const { lo } = make(a.offset - q * d, part);
+  if (lo === -Infinity) return { quotient: constant(0), rest: a };
+  if (lo < 0) q -= Math.ceil(-lo / d);
   return { quotient: make(q, whole), rest: make(a.offset - q * d, part) };
 }
 

@@ -59,7 +59,7 @@ export function chooseLayouts(
   for (const n of partition.stored.keys()) {
     const tile = profile.off.includes("tiles")
       ? null
-      : tileOf(n, partition, Math.floor(profile.maxDrawBuffers / stores(n)));
+      : tileOf(n, partition, Math.max(1, Math.floor(profile.maxDrawBuffers / stores(n))));
     of.set(n, fixed.get(n) ?? defaultLayout(n, profile, tile));
   }
   return { of, groups: group(partition, of, stores, profile) };
@@ -94,6 +94,8 @@ function group(
       a[0]!.dtype === b[0]!.dtype &&
       layoutForm(layouts.get(b[0]!)!) === layoutForm(layout) &&
       targets <= profile.maxDrawBuffers &&
+      readsOnlyInPlace(partition, a, b) &&
+      readsOnlyInPlace(partition, b, a) &&
       !reachesThroughOthers(partition, groupOf, a, b) &&
       !reachesThroughOthers(partition, groupOf, b, a)
     );
@@ -103,7 +105,7 @@ function group(
     groups.add(own);
     groupOf.set(n, own);
     if (profile.off.includes("outputs")) continue;
-    for (const g of [...groups]) {
+    for (const g of groups) {
       if (g === own || !groups.has(g) || !g.some((e) => readsInPlace(partition, n, e) || sharesLoop(partition, n, e)))
         continue;
       if (!fits(g, own)) continue;
@@ -144,6 +146,10 @@ function readsInPlace(partition: Partition, n: Node, e: Node): boolean {
     })
   );
 }
+
+/** Whether the members of `a` read those of `b` at their own coordinates or not at all: others are not computed yet. */
+const readsOnlyInPlace = (partition: Partition, a: readonly Node[], b: readonly Node[]): boolean =>
+  a.every((n) => b.every((e) => readsInPlace(partition, n, e) || !partition.reads.get(n)!.some((d) => d.node === e)));
 
 /** Whether both kernels read one operand inside a loop. */
 function sharesLoop(partition: Partition, a: Node, b: Node): boolean {

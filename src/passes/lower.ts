@@ -22,6 +22,7 @@ import { InvariantError } from "../ir/errors.ts";
 import type { Accumulator, BufferSlot, CutReason, Expr, Kernel, NumberSlot, Phase } from "../ir/kernel.ts";
 import type { Layout } from "../ir/layout.ts";
 import type { MapDefinition, Node, ReduceDefinition } from "../ir/node.ts";
+import { numel } from "../ir/shape.ts";
 
 export interface LowerInput {
   readonly nodes: readonly Node[];
@@ -190,8 +191,19 @@ class Lowering {
         valid: [],
         fill: 0,
       }),
-      0,
+      this.levelOf(at),
     );
+  }
+
+  /** Indices computed from an earlier phase's result have a value only after it. */
+  private levelOf(indices: readonly Index[]): number {
+    let level = 0;
+    for (const i of indices) {
+      visitAtoms(i, (a) => {
+        if (a.kind === "dynamic") level = Math.max(level, this.levels.get(a.expr as Expr)!);
+      });
+    }
+    return level;
   }
 
   private slot(buffer: number, dtype: DType): number {
@@ -241,13 +253,20 @@ class Lowering {
         return this.reduce(op, n, at);
       case "gather": {
         const [x, index] = n.inputs as readonly [Node, Node];
+        if (numel(x.shape) === 0) return this.literal(0, n.dtype);
         const axis = n.attrs["axis"] as number;
+        const extent = x.shape[axis]!;
         const expr = this.value(index, at);
-        const dynamic = dynamicIndex({ kind: "dynamic", key: `d${expr.id}`, bound: x.shape[axis]!, expr });
-        return this.value(
+        const dynamic = (from: number, bound: number): Index =>
+          dynamicIndex({ kind: "dynamic", key: `d${expr.id}`, from, bound, expr });
+        const inRange = dynamic(0, extent);
+        const value = this.value(
           x,
-          at.map((i, d) => (d === axis ? dynamic : i)),
+          at.map((i, d) => (d === axis ? inRange : i)),
         );
+        // It is in range only where the select below takes it.
+        const any = dynamic(-Infinity, Infinity);
+        return this.select(value, conjunction([symbolic.atLeastZero(any), symbolic.below(any, extent)]), 0);
       }
       default:
         throw new InvariantError(`lower: ${op.name} is still folded`);
@@ -281,7 +300,7 @@ class Lowering {
         return this.remember(
           `index ${at[0]!.key}`,
           () => ({ kind: "index", id: this.nextExpr++, dtype: n.dtype, index: at[0]! }),
-          0,
+          this.levelOf(at),
         );
       default: {
         // A leaf that is asked for itself: its kernel copies it.
@@ -316,7 +335,7 @@ class Lowering {
   /** Where a load is the value, its own validity takes the conditions. */
   private select(value: Expr, valid: readonly Condition[], fill: number): Expr {
     const text = valid.map((c) => c.key).join("&");
-    const level = this.levels.get(value)!;
+    const level = Math.max(this.levels.get(value)!, this.levelOf(valid.map(conditionIndex).filter((i) => i !== null)));
     if (value.kind === "load" && (value.valid.length === 0 || Object.is(value.fill, fill))) {
       const all = conjunction([...value.valid, ...valid]);
       const key = `load ${this.loads[value.buffer]!.buffer} ${keys(value.at)} if ${all.map((c) => c.key).join("&")} else ${fill}`;

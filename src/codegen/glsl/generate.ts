@@ -608,9 +608,9 @@ class Generator {
     const int = e.dtype === "i32" ? text : `int(${text})`;
     return {
       offset: 0,
-      terms: [{ atom: { kind: "dynamic", key: int, bound: atom.bound, expr: { text: int, level } }, coef: 1 }],
+      terms: [{ atom: { ...atom, key: int, expr: { text: int, level } }, coef: 1 }],
       key: int,
-      lo: 0,
+      lo: atom.from,
       hi: Math.max(atom.bound - 1, 0),
     };
   }

@@ -1,0 +1,193 @@
+/**
+ * Runs a graph through anything that computes one: the evaluator, the cpu device, GL, and the interpreter of the
+ * emitted GLSL. Leaves are inputs with arrays and uniforms with numbers; the passes run once for each way.
+ */
+import { expandMacros } from "../../src/autodiff/expand.ts";
+import { generate } from "../../src/codegen/glsl/generate.ts";
+import type { ShaderProgram } from "../../src/codegen/glsl/program.ts";
+import type { CompileRequest, Executable } from "../../src/ir/device.ts";
+import { hostArray, roundTo, type HostArray } from "../../src/ir/dtype.ts";
+import { evaluate, type Mode } from "../../src/ir/eval.ts";
+import { topologicalOrder } from "../../src/ir/graph.ts";
+import type { Node } from "../../src/ir/node.ts";
+import type { DeviceProfile, KernelPlan } from "../../src/ir/plan.ts";
+import { numel } from "../../src/ir/shape.ts";
+import { verify } from "../../src/ir/verify.ts";
+import { buildPlan } from "../../src/passes/index.ts";
+import type { Hits } from "../../src/passes/rewrite.ts";
+import { pack, texelCount, unpack } from "../../src/runtime/packing.ts";
+import { formatOf } from "../../src/runtime/textures.ts";
+import { texelsOver } from "../../src/runtime/transfer.ts";
+import { readShader, type Shader } from "../../tools/glsl/read.ts";
+import { reportShader, type Texture } from "../../tools/glsl/run.ts";
+
+/** What both devices are here: a profile, and plans made elsewhere loaded. */
+export interface PlanDevice {
+  readonly profile: DeviceProfile;
+  load(plan: KernelPlan, programs: readonly ShaderProgram[]): Executable;
+}
+
+/** A submission that asks for `roots`. */
+export function requestOf(roots: readonly Node[]): CompileRequest {
+  const order = topologicalOrder(roots);
+  return {
+    order,
+    leaves: order.filter((n) => n.op.kind === "leaf" && n.op.role === "buffer").map((node) => ({ node, layout: null })),
+    uniforms: order.filter((n) => n.op.kind === "leaf" && n.op.role === "uniform"),
+    roots: roots.map((node) => ({ node, assigns: null })),
+  };
+}
+
+export function arrayOf(leaf: Node): HostArray {
+  if (leaf.source?.kind !== "input") throw new Error(`a ${leaf.op.name} leaf has no array`);
+  return leaf.source.array;
+}
+
+function numberOf(leaf: Node): number {
+  if (leaf.source?.kind !== "uniform") throw new Error(`a ${leaf.op.name} leaf has no number`);
+  return leaf.source.read();
+}
+
+export interface PlanOptions {
+  readonly hits?: Hits;
+  /** Verify the graph after each pass. */
+  readonly verified?: boolean;
+}
+
+/** The passes' plan for `roots`. */
+export function planOf(
+  roots: readonly Node[],
+  profile: DeviceProfile,
+  { hits, verified }: PlanOptions = {},
+): KernelPlan {
+  const plan = buildPlan(requestOf(roots), profile, expandMacros, {
+    record: verified === true,
+    ...(hits === undefined ? {} : { hits }),
+  });
+  for (const { name, roots: after } of plan.record?.stages ?? []) {
+    verify(after, name === "simplify" ? "simplified" : name === "expand macros" ? "expanded" : "traced");
+  }
+  return plan;
+}
+
+/** Row-major values of each root. The plan's textures go back to the pool. */
+export function runOn(device: PlanDevice, roots: readonly Node[], options: PlanOptions = {}): HostArray[] {
+  return runPlan(device, planOf(roots, device.profile, options), roots);
+}
+
+export function runPlan(device: PlanDevice, plan: KernelPlan, roots: readonly Node[]): HostArray[] {
+  const programs = device.profile.name === "cpu" ? [] : plan.kernels.map((k) => generate(k, device.profile));
+  const executable = device.load(plan, programs);
+  const { leaves, uniforms } = requestOf(roots);
+  try {
+    const outputs = executable.run({
+      leaves: leaves.map((l) => arrayOf(l.node)),
+      uniforms: uniforms.map(numberOf),
+      outputs: roots.map(() => null),
+    });
+    const values = outputs.map((b) => b.readSync());
+    for (const b of outputs) b.release();
+    return values;
+  } finally {
+    executable.dispose();
+  }
+}
+
+/** The oracle's values. */
+export const truth = (roots: readonly Node[], mode: Mode = "f64"): Float64Array[] => evaluate(roots, { mode });
+
+const shaders = new Map<string, Shader>();
+
+export interface Interpretation {
+  readonly values: readonly HostArray[];
+  readonly outOfRangeFetches: number;
+  readonly warnings: Readonly<Record<string, number>>;
+}
+
+/** Runs the plan's GLSL in the interpreter of tools/glsl. Padding of leaves is NaN, or a large integer. */
+export function interpretPlan(plan: KernelPlan, profile: DeviceProfile, roots: readonly Node[]): Interpretation {
+  const { leaves, uniforms } = requestOf(roots);
+  const numbers = uniforms.map(numberOf);
+  const textures = plan.buffers.map(({ dtype, layout }): Texture => {
+    const { width, height, R: layers } = layout;
+    const data = texelsOver(formatOf[dtype], new ArrayBuffer(texelCount(layout) * 4), texelCount(layout));
+    return { width, height, layers, data: data.fill(formatOf[dtype] === "f32" ? NaN : 0x5eadbeef) };
+  });
+  plan.leaves.forEach((b, i) => {
+    if (b >= 0) pack(plan.buffers[b]!.layout, arrayOf(leaves[i]!.node), textures[b]!.data);
+  });
+  let outOfRangeFetches = 0;
+  const warnings: Record<string, number> = {};
+  for (const kernel of plan.kernels) {
+    if (numel(kernel.shape) === 0) continue;
+    const program = generate(kernel, profile);
+    let shader = shaders.get(program.source);
+    if (shader === undefined) shaders.set(program.source, (shader = readShader(program.source)));
+    const padded = (values: readonly number[]): number[] => [
+      ...values,
+      ...Array<number>((4 - (values.length % 4)) % 4).fill(0),
+    ];
+    const number = (slot: number): number => {
+      const n = kernel.numbers[slot]!;
+      const v = roundTo(n.dtype, n.kind === "count" ? n.value : numbers[n.uniform]!);
+      return n.dtype === "u32" ? v | 0 : v;
+    };
+    const given: Record<string, readonly number[]> = {};
+    if (program.extents.length > 0) given["e"] = padded(program.extents);
+    if (program.floats.length > 0) given["u"] = padded(program.floats.map(number));
+    if (program.ints.length > 0) given["n"] = padded(program.ints.map(number));
+    const report = reportShader(shader, {
+      width: program.width,
+      height: program.height,
+      uniforms: given,
+      textures: Object.fromEntries(kernel.loads.map((l, i) => [`t${i}`, textures[l.buffer]!])),
+    });
+    outOfRangeFetches += report.outOfRangeFetches;
+    for (const [what, n] of Object.entries(report.warnings)) warnings[what] = (warnings[what] ?? 0) + n;
+    program.targets.forEach(({ store, layer }, i) => {
+      const { data, width, height } = textures[kernel.stores[store]!.buffer]!;
+      data.set(report.outputs[`o${i}`]!, layer * width * height * 4);
+    });
+  }
+  const values = plan.roots.map((b) => {
+    const { dtype, layout } = plan.buffers[b]!;
+    const out = hostArray(dtype, numel(layout.shape));
+    unpack(layout, textures[b]!.data, out);
+    return out;
+  });
+  return { values, outOfRangeFetches, warnings };
+}
+
+export interface Tolerance {
+  /** Of the largest value. */
+  readonly ofLargest: number;
+  /** Of the element, where it is no less than `awayFrom` of the largest. */
+  readonly relative: number;
+  readonly awayFrom: number;
+}
+
+/** Build 12 of the issue: what every op holds on GL. */
+export const within: Tolerance = { ofLargest: 1e-5, relative: 2e-5, awayFrom: 1e-3 };
+
+/** The first element that differs, as text; null if all agree. Values that are no f32 must be equal. */
+export function difference(
+  n: Node,
+  got: ArrayLike<number>,
+  want: ArrayLike<number>,
+  tolerance: Tolerance = within,
+): string | null {
+  if (got.length !== want.length) return `${got.length} values, should be ${want.length}`;
+  let largest = 0;
+  for (let i = 0; i < want.length; i++) if (Number.isFinite(want[i]!)) largest = Math.max(largest, Math.abs(want[i]!));
+  for (let i = 0; i < want.length; i++) {
+    const [a, b] = [got[i]!, want[i]!];
+    if (a === b || (Number.isNaN(a) && Number.isNaN(b)) || (n.dtype === "f32" && a === Math.fround(b))) continue;
+    const d = Math.abs(a - b);
+    const ok =
+      n.dtype === "f32" &&
+      d <= tolerance.ofLargest * largest &&
+      (d <= tolerance.relative * Math.abs(b) || Math.abs(b) < tolerance.awayFrom * largest);
+    if (!ok) return `[${i}] is ${a}, should be ${b} (largest ${largest}, ${n.dtype}[${n.shape.join(",")}])`;
+  }
+  return null;
+}
