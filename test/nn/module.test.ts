@@ -107,7 +107,7 @@ describe("shared parts", () => {
       "again.weight",
       "again.bias",
     ]);
-    new optim.SGD(net.parameters(), { lr: 0.1 });
+    expect(new optim.SGD(net.parameters(), { lr: 0.1 }).paramGroups[0].params.length).toBe(2);
   });
 
   test("of two values given for one the last holds", async () => {

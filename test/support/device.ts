@@ -5,13 +5,24 @@ import { setDevice, type Device } from "texgrad";
 import { referenceDevice } from "texgrad/reference";
 import { selectDevice } from "../../src/runtime/select.ts";
 
-export function testDevice(name: string = process.env["TEXGRAD_TEST_DEVICE"] ?? "reference"): Device {
-  if (name === "reference") return referenceDevice();
-  if (name === "cpu" || name === "webgl") return selectDevice({ device: name });
-  throw new Error(`TEXGRAD_TEST_DEVICE: there is no device ${name}; take reference, cpu or webgl`);
+/** One for the process: what an earlier test left pending still has its buffers there. */
+let device: Device | undefined;
+
+function testDevice(): Device {
+  const name = process.env["TEXGRAD_TEST_DEVICE"] ?? "reference";
+  switch (name) {
+    case "reference":
+      return referenceDevice();
+    case "cpu":
+    case "webgl":
+      return selectDevice({ device: name });
+    default:
+      throw new Error(`TEXGRAD_TEST_DEVICE=${name}: there are reference, cpu and webgl`);
+  }
 }
 
-/** Has everything of this process run on the test's device, from a fresh start. */
+/** Has everything of this process run on the test's device. */
 export function useTestDevice(): void {
-  setDevice(testDevice());
+  device ??= testDevice();
+  setDevice(device);
 }
