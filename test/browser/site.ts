@@ -8,7 +8,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type BuildOptions } from "esbuild";
+import { build, type BuildOptions, type Plugin } from "esbuild";
 
 export const repository = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -38,9 +38,31 @@ async function bundle(options: BuildOptions): Promise<string> {
   return outputFiles[0]!.text;
 }
 
+/** In pages, test/fixtures/load.ts reads its JSON files from the bundle. */
+const fixtures: Plugin = {
+  name: "fixtures",
+  setup(build) {
+    const folder = join(repository, "test/fixtures");
+    const names = ["ops.json"];
+    build.onResolve({ filter: /^node:fs$/ }, () => ({ path: "fs", namespace: "fixtures" }));
+    build.onLoad({ filter: /.*/, namespace: "fixtures" }, () => ({
+      contents: `${names.map((name, i) => `import file${i} from "./${name}";`).join("\n")}
+const files = { ${names.map((name, i) => `"${name}": file${i}`).join(", ")} };
+export const readFileSync = ({ pathname }) => files[pathname.slice(pathname.lastIndexOf("/") + 1)];`,
+      resolveDir: folder,
+    }));
+  },
+};
+
 /** One of pages/*.ts with the library's sources. */
 export const bundlePage = (name: string): Promise<string> =>
-  bundle({ entryPoints: [join(repository, "test/browser/pages", `${name}.ts`)], alias: sources, sourcemap: "inline" });
+  bundle({
+    entryPoints: [join(repository, "test/browser/pages", `${name}.ts`)],
+    alias: sources,
+    plugins: [fixtures],
+    loader: { ".json": "text" },
+    sourcemap: "inline",
+  });
 
 /**
  * A program that imports the built package by its name, found through package.json's exports as in a user's project:
