@@ -1,17 +1,16 @@
 /**
- * Every call of test/fixtures/ops.json and distml.json through the Tensor API, on the reference device: values,
- * gradients and second derivatives against PyTorch's.
+ * Every call of test/fixtures/ops.json and distml.json through the Tensor API, on each device: values, gradients and
+ * second derivatives against PyTorch's.
  */
 import { beforeAll, describe, expect, test } from "vitest";
-import { F, setDevice } from "texgrad";
+import { F, setDevice, type Device } from "texgrad";
 import { grad, where, cat, stack, tensor, type Range, type Tensor } from "../../src/trace/index.ts";
 import type { DType } from "../../src/ir/dtype.ts";
 import { referenceDevice } from "../../src/reference.ts";
+import { selectDevice } from "../../src/runtime/select.ts";
 import { attr, fixture, toArray, type FixtureTensor, type OpCase } from "../fixtures/load.ts";
 
-beforeAll(() => setDevice(referenceDevice()));
-
-/** Relative to the largest value of the tensor: the reference rounds to f32 after every op. */
+/** Relative to the largest value of the tensor, as the issue asks of GL. */
 const TOLERANCE = 1e-5;
 
 type Attributes = Readonly<Record<string, unknown>>;
@@ -143,17 +142,47 @@ const { cases: all, errors: refused } = fixture("ops");
 const cases = all.filter((c) => !beyond.includes(c.id) && !different.includes(c.id));
 const errors = refused.filter((e) => !readsValues.includes(e.id));
 
-describe("ops", () => {
-  test.each(cases.map((c) => [c.id, c] as const))("%s", (_, c) => check(c));
-});
+/**
+ * NaN among what is compared: llvmpipe folds `x != x` away in selections, so relu, max and min may lose a NaN on GL.
+ * docs/ops.md says so of each op.
+ */
+const losesNaN: readonly string[] = [
+  "relu/5",
+  "maximum/14",
+  "minimum/14",
+  "amax/31",
+  "amin/31",
+  "max/16",
+  "min/16",
+  "argmax/15",
+  "argmin/15",
+  "logsumexp/14",
+];
 
-describe("calls torch refuses", () => {
-  test.each(errors.map((e) => [e.id, e] as const))("%s", async (_, e) => {
-    const x = e.inputs.map(input);
-    expect(() => call({ ...e, output: e.inputs[0]!, cotangent: null, grads: null }, x)).toThrow(/^\w+: /);
+const devices: readonly (readonly [string, () => Device, readonly string[]])[] = [
+  ["reference", referenceDevice, []],
+  ["cpu", () => selectDevice({ device: "cpu" }), []],
+  ["webgl", () => selectDevice({ device: "webgl" }), losesNaN],
+];
+
+describe.each(devices)("on %s", (name, make, excepted) => {
+  beforeAll(() => {
+    setDevice(make());
+    if (excepted.length > 0) console.log(`${name}: without ${excepted.join(", ")}, whose operands hold NaN`);
   });
-});
 
-describe("what DistML.js gets wrong", () => {
-  test.each(fixture("distml").cases.map((c) => [c.id, c] as const))("%s", (_, c) => check(c));
+  describe("ops", () => {
+    test.each(cases.filter((c) => !excepted.includes(c.id)).map((c) => [c.id, c] as const))("%s", (_, c) => check(c));
+  });
+
+  describe("calls torch refuses", () => {
+    test.each(errors.map((e) => [e.id, e] as const))("%s", (_, e) => {
+      const x = e.inputs.map(input);
+      expect(() => call({ ...e, output: e.inputs[0]!, cotangent: null, grads: null }, x)).toThrow(/^\w+: /);
+    });
+  });
+
+  describe("what DistML.js gets wrong", () => {
+    test.each(fixture("distml").cases.map((c) => [c.id, c] as const))("%s", (_, c) => check(c));
+  });
 });
