@@ -110,7 +110,9 @@ export function schedule(input: ScheduleInput, profile: DeviceProfile): Schedule
     if (assigns !== null && assigns.layout !== null) fixed.set(n, knownLayout(assigns.layout));
   });
   const parts = partition(reasons, isLeaf, { inputs: profile.maxTextureUnits - RESERVED_UNITS });
-  const stores = (n: Node): number => Math.max(1, roots.filter((r) => r === n).length);
+  // A node asked for more often than there are targets is written once; the device copies it for the others.
+  const stores = (n: Node): number =>
+    Math.min(profile.maxDrawBuffers, Math.max(1, roots.filter((r) => r === n).length));
   const layouts = chooseLayouts(parts, fixed, stores, profile);
 
   // Buffers: leaves first, then one per root, then what partition stores besides.
@@ -132,10 +134,11 @@ export function schedule(input: ScheduleInput, profile: DeviceProfile): Schedule
   });
   const written = new Map<Node, number[]>();
   const rootBuffers = roots.map((n) => {
+    const known = written.get(n);
+    if (known !== undefined && known.length === stores(n)) return known[0]!;
     const buffer = buffers.push({ dtype: n.dtype, layout: layouts.of.get(n)!, node: n, reason: reasons.get(n)! }) - 1;
-    const all = written.get(n);
-    if (all === undefined) written.set(n, [buffer]);
-    else all.push(buffer);
+    if (known === undefined) written.set(n, [buffer]);
+    else known.push(buffer);
     return buffer;
   });
   for (const [n, reason] of parts.stored) {
