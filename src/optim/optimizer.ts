@@ -211,10 +211,11 @@ export abstract class Optimizer<S extends Settings = Settings> {
   /** Settings, counts and snapshots of the state: what they are now, never stale. */
   stateDict(): OptimizerState<S> {
     const state: Record<number, ParameterState> = {};
-    for (const [i, { clock, states }] of this.#slots.entries()) {
-      if (clock.count === 0) continue;
-      const tensors = [...states].map(([name, value]) => [name, value.clone()] as const);
-      state[i] = { step: clock.count, ...Object.fromEntries(tensors) };
+    for (const [i, slot] of this.#slots.entries()) {
+      if (slot.clock.count === 0) continue;
+      const names = this.#method.states(slot.group);
+      const tensors = this.#states(slot).map((value, k) => [names[k]!, value.clone()] as const);
+      state[i] = { step: slot.clock.count, ...Object.fromEntries(tensors) };
     }
     let first = 0;
     const paramGroups = this.#groups.map((group) => {
@@ -259,9 +260,16 @@ export abstract class Optimizer<S extends Settings = Settings> {
     if (sizes(dict.paramGroups) !== sizes(this.#groups)) {
       faults.push(`groups of ${sizes(dict.paramGroups)} parameters, this optimizer has ${sizes(this.#groups)}`);
     }
-    for (const [i, { param }] of this.#slots.entries()) {
-      for (const [name, value] of Object.entries(dict.state[i] ?? {})) {
-        if (value instanceof Tensor && !sameShape(value.shape, param.shape)) {
+    if (faults.length > 0) return faults;
+    for (const [i, { param, group }] of this.#slots.entries()) {
+      const state = dict.state[i];
+      if (state === undefined) continue;
+      if (!Number.isSafeInteger(state.step) || state.step < 1) faults.push(`state ${i}: step is ${state.step}`);
+      const settings = { ...group, ...dict.paramGroups[this.#groups.indexOf(group)]! };
+      for (const name of this.#method.states(settings)) {
+        const value = state[name];
+        if (!(value instanceof Tensor)) faults.push(`state ${i}: no ${name}`);
+        else if (!sameShape(value.shape, param.shape)) {
           faults.push(`state ${i}, ${name}: is ${show(value.shape)}, the parameter is ${show(param.shape)}`);
         }
       }

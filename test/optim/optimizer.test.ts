@@ -270,6 +270,10 @@ describe("state dicts", () => {
         "  state 0, expAvg: is [3], the parameter is [1]\n  state 0, expAvgSq: is [3], the parameter is [1]",
     );
     expect(opt.paramGroups[0].lr).toBe(0.1);
+    const lacking = { ...dict, state: { 0: { step: 1.5, expAvg: tensor([1]) } } };
+    expect(() => opt.loadStateDict(lacking)).toThrow(
+      "nothing was loaded\n  state 0: step is 1.5\n  state 0: no expAvgSq",
+    );
     const two = new optim.Adam([p, parameter(1)]);
     expect(() => two.loadStateDict(dict)).toThrow("groups of 1 parameters, this optimizer has 2");
     train(opt, [p], [1]);
