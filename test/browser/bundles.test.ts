@@ -2,10 +2,13 @@
  * What bundlers make of the built package: whichever entry a program imports, its bundle trains in a page, and it holds
  * nothing that a page cannot use. Runs on dist, which `npm test` builds first.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openPage, openStage, type Stage } from "./chromium.ts";
-import { bundleProgram } from "./site.ts";
+import { readDocument } from "../docs/markdown.ts";
+import { bundleProgram, repository } from "./site.ts";
 
 /** The README says this number; what raises it must be worth it. The aim is 60,000; jax-js says 80 kB of itself. */
 const MOST_BYTES = 80_000;
@@ -101,18 +104,18 @@ globalThis.losses = losses;
 `,
 };
 
+/** So that the browser asks for no other. */
+const icon = '<!doctype html><link rel="icon" href="data:,">';
+
 /** Runs the bundle in a page of its own; it leaves its losses behind. */
 async function lossesOf(name: string, code: string): Promise<{ losses: number[]; complaints: readonly string[] }> {
   const path = `/bundle-${name.replaceAll(/\W+/g, "-")}`;
   stage.site.texts.set(`${path}.js`, code);
-  stage.site.texts.set(
-    `${path}.html`,
-    `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${path}.js"></script>`,
-  );
+  stage.site.texts.set(`${path}.html`, `${icon}<script type="module" src="${path}.js"></script>`);
   const { page, complaints } = await openPage(stage.browser, `${stage.site.origin}${path}.html`);
   // Uncaught errors end the wait too: the test then shows them.
-  const done = page.waitForFunction(() => "losses" in globalThis, undefined, { timeout: 20_000 });
-  const failed = page.waitForEvent("pageerror", { timeout: 20_000 });
+  const done = page.waitForFunction(() => "losses" in globalThis);
+  const failed = page.waitForEvent("pageerror");
   await Promise.race([done, failed]).catch(() => {});
   void Promise.allSettled([done, failed]);
   const losses = await page.evaluate(() => (globalThis as unknown as { losses?: number[] }).losses ?? []);
@@ -127,6 +130,20 @@ describe.each(Object.keys(programs))("a bundle of %s", (name) => {
     expect(losses.length).toBeGreaterThan(1);
     expect(losses.at(-1)).toBeLessThan(0.7 * losses[0]!);
   });
+});
+
+test("the README's page runs, with the library where it was put", async () => {
+  const pages = readDocument("README.md").fences.filter(({ language }) => language === "html");
+  expect(pages).toHaveLength(1);
+  const library = readFileSync(join(repository, "dist/texgrad.min.js"), "utf8");
+  const origin = "https://your.server";
+  expect(pages[0]!.text).toContain(`"${origin}/texgrad.min.js"`);
+  stage.site.texts.set("/texgrad.min.js", library);
+  stage.site.texts.set("/readme.html", icon + pages[0]!.text.replaceAll(origin, stage.site.origin));
+  const { page, said, complaints } = await openPage(stage.browser, `${stage.site.origin}/readme.html`);
+  await page.waitForFunction(() => document.readyState === "complete");
+  await expect.poll(() => said, { timeout: 20_000 }).toEqual(["log: Float32Array(3)"]);
+  expect(complaints).toEqual([]);
 });
 
 describe("the minified bundle of the MLP", () => {

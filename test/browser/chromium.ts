@@ -3,8 +3,13 @@
  * pages that remember everything they complained about: errors, warnings, and what they could not load.
  */
 import { chromium, type Browser, type Page } from "playwright-core";
+import { vi } from "vitest";
 import { findChromium } from "../../tools/setup/machine.mjs";
 import { bundlePage, serve, type Site } from "./site.ts";
+
+/** On a machine that does other things besides, a page of software GL may take long; these tests measure no time. */
+const PATIENCE = 120_000;
+vi.setConfig({ testTimeout: PATIENCE, hookTimeout: 2 * PATIENCE });
 
 /** Software GL that needs no display. */
 const graphics = ["--use-gl=angle", "--use-angle=gl-egl", "--ignore-gpu-blocklist"];
@@ -39,6 +44,7 @@ export interface TestPage {
 
 export async function openPage(browser: Browser, url: string, size = { width: 900, height: 700 }): Promise<TestPage> {
   const page = await browser.newPage({ viewport: size });
+  page.setDefaultTimeout(PATIENCE);
   const said: string[] = [];
   const complaints: string[] = [];
   page.on("console", (message) => {

@@ -12,7 +12,7 @@ beforeAll(async () => {
   stage = await openStage();
   page = await openModule<typeof here>(stage.browser, stage.site, "ops");
   wrong = await page.run.runCases();
-}, 300_000);
+});
 afterAll(() => stage.close());
 
 describe("in Chromium as the evaluator has it", () => {

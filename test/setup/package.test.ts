@@ -1,20 +1,23 @@
 /**
- * The package as it is published: packed, unpacked into an empty project, and looked at from there.
+ * The package as it is published: packed, unpacked into an empty project, looked at and run from there, without gl.
  *
- * Runs on dist, which `npm test` builds first. Not here: whether it trains; these tests ask whether it arrives.
+ * Runs on dist, which `npm test` builds first. Not here: bundles in a browser; see test/browser/bundles.test.ts.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildSync } from "esbuild";
+import { buildSync, transformSync } from "esbuild";
 import { publint } from "publint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readDocument } from "../docs/markdown.ts";
 import { repository } from "./bundle.ts";
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly jsdelivr: string;
+  readonly unpkg: string;
 }
 // Our own file, whose exports the tests below compare with what is there.
 const manifest = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as Manifest;
@@ -28,6 +31,17 @@ let tarball = "";
 function run(program: string, args: readonly string[], cwd = project): { status: number | null; output: string } {
   const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: "utf8" });
   return { status, output: stdout + stderr };
+}
+
+/** A module of the project, run by Node. */
+function runModule(code: string, env: Readonly<Record<string, string>> = {}): ReturnType<typeof spawnSync> {
+  const file = join(project, "program.mjs");
+  writeFileSync(file, code);
+  return spawnSync(process.execPath, [file], {
+    cwd: project,
+    encoding: "utf8",
+    env: { ...process.env, TEXGRAD_DEVICE: "", ...env },
+  });
 }
 
 beforeAll(() => {
@@ -67,6 +81,16 @@ describe("the packed package", () => {
     expect(run(process.execPath, ["--input-type=module", "--eval", body])).toEqual({ status: 0, output: "true\n" });
   });
 
+  test("has the file that CDNs serve, and it needs nothing else", () => {
+    expect(manifest.unpkg).toBe(manifest.jsdelivr);
+    const copy = join(project, "alone.mjs");
+    cpSync(join(installed, manifest.unpkg), copy);
+    const { stdout, stderr } = runModule(`import { tensor } from ${JSON.stringify(copy)};
+      console.log(await tensor([1, 2]).mul(3).sum().item());`);
+    // It is made for pages: in Node it finds no canvas, and says so.
+    expect({ stdout, stderr }).toEqual({ stdout: "9\n", stderr: expect.stringContaining("Using the cpu device.") });
+  });
+
   test("is content with publint", async () => {
     const { messages } = await publint({ pkgDir: installed, strict: true });
     expect(messages).toEqual([]);
@@ -83,12 +107,62 @@ describe("the packed package", () => {
       "--no-color",
     ]);
     expect({ status, output }).toMatchObject({ status: 0 });
+  }, 120_000);
+});
+
+describe("in Node without gl", () => {
+  const training = `
+    import { F, manualSeed, tensor } from "texgrad";
+    import { Linear } from "texgrad/nn";
+    import { Adam } from "texgrad/optim";
+    manualSeed(0);
+    const net = new Linear(4, 3);
+    const opt = new Adam(net.parameters(), { lr: 0.1 });
+    const x = tensor([[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1]]);
+    const losses = [];
+    for (let i = 0; i < 30; i++) {
+      const loss = F.crossEntropy(net.forward(x), tensor([0, 1, 2], { dtype: "i32" }));
+      opt.zeroGrad();
+      loss.backward();
+      opt.step();
+      losses.push(await loss.item());
+    }
+    console.log(JSON.stringify(losses));`;
+  const reason = 'no WebGL2: the optional package "gl" is not installed; to fix it: npm install gl@9.0.0-rc.10';
+
+  test("it trains on the cpu device, after one line with the reason and the fix", () => {
+    const { status, stdout, stderr } = runModule(training);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: `texgrad: ${reason}. Using the cpu device.\n` });
+    const losses = JSON.parse(String(stdout)) as number[];
+    expect(losses.at(-1)).toBeLessThan(0.2 * losses[0]!);
+  });
+
+  test("with TEXGRAD_DEVICE=cpu it says nothing, with TEXGRAD_DEVICE=webgl it stops at that line", () => {
+    expect(runModule(training, { TEXGRAD_DEVICE: "cpu" })).toMatchObject({ status: 0, stderr: "" });
+    const { status, stderr } = runModule(training, { TEXGRAD_DEVICE: "webgl" });
+    expect(status).toBe(1);
+    expect(stderr).toContain(`DeviceError: ${reason}`);
+  });
+});
+
+const readme = readDocument("README.md").fences.filter(({ language }) => language === "ts");
+
+describe("the README's first program", () => {
+  const [{ text: first } = { text: "" }] = readme;
+
+  test("runs as it stands", () => {
+    const { code } = transformSync(first, { loader: "ts" });
+    expect(runModule(code, { TEXGRAD_DEVICE: "cpu" })).toMatchObject({ status: 0 });
   });
 });
 
 describe("its types", () => {
   const program = specifiers.map((path, i) => `import * as entry${i} from "${path}";\nvoid entry${i};`).join("\n");
-  const check = (name: string, options: object): { status: number | null; output: string } => {
+  const check = (
+    name: string,
+    options: object,
+    files: readonly string[] = ["consumer.ts"],
+  ): { status: number | null; output: string } => {
     const compilerOptions = {
       module: "nodenext",
       target: "es2022",
@@ -101,12 +175,23 @@ describe("its types", () => {
       ...options,
     };
     writeFileSync(join(project, "consumer.ts"), program);
-    writeFileSync(join(project, `${name}.json`), JSON.stringify({ compilerOptions, files: ["consumer.ts"] }));
+    writeFileSync(join(project, `${name}.json`), JSON.stringify({ compilerOptions, files }));
     return run(process.execPath, [join(repository, "node_modules/typescript/bin/tsc"), "-p", `${name}.json`]);
   };
   const fine = { status: 0, output: "" };
 
   test("need no more than lib es2022", () => expect(check("es2022", { lib: ["es2022"] })).toEqual(fine));
+
+  test("are enough for the README's programs", () => {
+    const files = readme.map(({ line, text }) => {
+      const name = `readme-${line}.ts`;
+      writeFileSync(join(project, name), `${text}export {};\n`);
+      return name;
+    });
+    expect(files.length).toBeGreaterThan(0);
+    // They print, and a few need a page.
+    expect(check("readme", { lib: ["es2022", "dom"] }, files)).toEqual(fine);
+  });
 
   test("agree with lib dom, lib esnext and @types/node where those are", () => {
     const typeRoots = [join(repository, "node_modules/@types")];
