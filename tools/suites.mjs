@@ -8,6 +8,13 @@ export const suites = {
     options: ["--exclude", "test/browser/**"],
     env: {},
   },
+  // What a user does, on headless GL: `unit` has run the same files on the evaluator.
+  webgl: {
+    inNpmTest: true,
+    filters: ["test/nn/", "test/optim/", "test/trace/", "test/train/scenarios"],
+    options: ["--testTimeout", "120000"],
+    env: { TEXGRAD_TEST_DEVICE: "webgl" },
+  },
   browser: {
     inNpmTest: true,
     filters: ["test/browser/"],

@@ -14,7 +14,7 @@ export const platform: Platform = {
   createContext: createHeadlessContext,
   readBytes,
   writeBytes,
-  isTerminal: () => Boolean(process.stderr.isTTY),
+  isTerminal: () => process.stderr.isTTY,
   columns: () => process.stderr.columns ?? 80,
   write: (text) => void process.stderr.write(text),
   warn: (text) => void process.stderr.write(`texgrad: ${text}\n`),

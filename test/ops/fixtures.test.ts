@@ -64,8 +64,10 @@ const calls: Readonly<Record<string, (x: Tensor[], a: Attributes) => Tensor | { 
   },
 };
 const byDims = "sum mean prod amax amin any all max min argmax argmin logsumexp softmax logSoftmax squeeze unsqueeze";
-for (const op of byDims.split(" "))
-  calls[op as never] ?? Object.assign(calls, { [op]: ([x]: Tensor[], a: Attributes) => methodOf(x!, op)(...dims(a)) });
+for (const op of byDims.split(" ")) {
+  if (calls[op] === undefined)
+    Object.assign(calls, { [op]: ([x]: Tensor[], a: Attributes) => methodOf(x!, op)(...dims(a)) });
+}
 
 function call(c: OpCase, x: Tensor[]): Tensor | { values: Tensor; indices: Tensor } {
   const a = Object.fromEntries(Object.entries(c.attrs).map(([k, v]) => [k, attr(v)]));

@@ -58,7 +58,7 @@ describe("selectDevice", () => {
   });
 
   test("frees a context that cannot do what is needed", () => {
-    const destroy = vi.fn();
+    const destroy = vi.fn<() => void>();
     vi.spyOn(platform, "createContext").mockReturnValue({ ok: true, gl, how: "stub", destroy });
     vi.spyOn(platform, "warn").mockImplementation(() => {});
     expect(selectDevice({ device: "auto", capabilities: broken }).name).toBe("cpu");

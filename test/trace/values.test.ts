@@ -420,7 +420,7 @@ describe("two trainings at once", () => {
     for (let i = 0; i < 6; i++) {
       opt.zeroGrad();
       const { loss } = differentiate(net, i + offset);
-      if (i % 2 === 0) await null;
+      if (i % 2 === 0) await Promise.resolve();
       opt.step();
       losses.push(await loss.item());
     }

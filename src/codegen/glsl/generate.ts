@@ -127,7 +127,7 @@ class Generator {
     return {
       source: [
         ...this.header(targets.length),
-        ...[...this.functions.values()],
+        ...this.functions.values(),
         "void main() {",
         ...body.map((l) => `  ${l}`),
         "}",
