@@ -1,5 +1,5 @@
 /**
- * Every op in a real browser: the calls of PyTorch's fixtures, with their first and second derivatives, in one page.
+ * Every op in a real browser, in one page; which cases, and how they are judged: pages/ops.ts.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openModule, openStage, type ModulePage, type Stage } from "./chromium.ts";
@@ -17,6 +17,13 @@ afterAll(() => stage.close());
 
 describe("in Chromium as the evaluator has it", () => {
   test.each(here.caseIds)("%s", (id) => expect(wrong[id]).toBeUndefined());
+});
+
+test("every definition is in one of these cases", () => {
+  const { all, missed } = here.coverage();
+  console.log(`Chromium: ${here.caseIds.length} graphs, ${all} definitions`);
+  // State lives between submissions: the training tests have these two.
+  expect(missed).toEqual(["cell", "carried"]);
 });
 
 test("the page says nothing to the console", () => expect(page.complaints).toEqual([]));
