@@ -159,21 +159,21 @@ class Reference implements Executable {
     this.#counters = counters;
     this.#beforeRun = beforeRun;
     const roots = request.roots.map((r) => r.node);
-    const atHand = new Set(request.leaves.map((l) => l.node));
-    const expanded = expandMacros(roots);
+    const all = expandMacros([...roots, ...request.leaves.map((l) => l.node)]);
+    const expanded = all.slice(0, roots.length);
     // A computed node that is at hand becomes a leaf, once gradients have been taken through it.
     const by = new Map<Node, Node>();
     const bound = new Map<Node, number>();
     request.leaves.forEach((l, i) => {
-      const leaf =
-        l.node.inputs.length === 0 ? l.node : carried({ kind: "carried", value: l }, l.node.dtype, l.node.shape);
-      by.set(l.node, leaf);
+      const node = all[roots.length + i]!;
+      const leaf = node.inputs.length === 0 ? node : carried({ kind: "carried", value: l }, node.dtype, node.shape);
+      by.set(node, leaf);
       bound.set(leaf, i);
     });
     const graph = substitute(expanded, by);
     const needed = new Set(topologicalOrder(graph));
     this.#keptNodes = request.order.filter(
-      (n) => n.inputs.length > 0 && !atHand.has(n) && keeps(n) && n.op.kind !== "macro" && needed.has(n),
+      (n) => n.inputs.length > 0 && !by.has(n) && keeps(n) && n.op.kind !== "macro" && needed.has(n),
     );
     this.#graph = [...graph, ...this.#keptNodes];
     this.#bound = bound;

@@ -14,6 +14,7 @@ import { add } from "../ir/ops/arithmetic.ts";
 import { numel, sameShape, show } from "../ir/shape.ts";
 import { engine } from "./engine.ts";
 import { cellOf, operand, wrap, type Handle } from "./handle.ts";
+import { lost } from "./lost.ts";
 import type { Run } from "./plan.ts";
 import type { Tensor } from "./tensor.ts";
 import { Value } from "./value.ts";
@@ -46,11 +47,11 @@ function origin(t: Handle): Node {
   return state.node;
 }
 
-function dropped(v: Value): GradError {
-  const at = v.line === "" ? "" : ` (traced at ${v.line})`;
+function dropped(v: Value | null): GradError {
+  const at = v === null || v.line === "" ? "" : ` (traced at ${v.line})`;
   return new GradError(
-    `backward: a value of an earlier step${at} is part of this graph, and its own graph is gone, since the parameters it ` +
-      `was computed from were updated twice since then; detach() what is carried from step to step: h = h.detach()`,
+    `backward: a value of an earlier step${at} is part of this graph, and the parameters it was computed from were ` +
+      `updated twice since then; detach() what is carried from step to step: h = h.detach()`,
   );
 }
 
@@ -68,6 +69,7 @@ function lineage(root: Node): Lineage {
     return [v.node];
   };
   const order = topologicalOrder([root], below);
+  for (const n of order) if (cellOf(n) !== null && lost(n) !== null) throw dropped(null);
   const made = originals.size === 0 ? null : rebuilt(order, originals);
   const holders: [Node, Handle][] = [];
   for (const n of order) {

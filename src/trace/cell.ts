@@ -5,7 +5,7 @@
  * assignment is pending until a submit has run, then published. Expressions hold (cell, version) leaves, so a version's
  * successor never changes what was traced before it.
  */
-import type { Device, DeviceBuffer } from "../ir/device.ts";
+import type { DeviceBuffer } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
 import { DisposedError, StaleTensorError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
@@ -34,8 +34,21 @@ function free(storage: Storage): void {
   storage.current = storage.previous = storage.spare = null;
 }
 
+/** All cells that may have storage on a device. */
+const cells = new Set<WeakRef<Cell>>();
+
 /** Frees what was never disposed of. When it runs is anyone's guess; nothing depends on it. */
-const unreachable = new FinalizationRegistry<Storage>(free);
+const unreachable = new FinalizationRegistry<{ readonly storage: Storage; readonly ref: WeakRef<Cell> }>(
+  ({ storage, ref }) => {
+    free(storage);
+    cells.delete(ref);
+  },
+);
+
+/** Brings every cell to the host, so that another device can take over. */
+export function unloadCells(): void {
+  for (const ref of cells) ref.deref()?.unload();
+}
 
 export class Cell implements CellIdentity {
   readonly id = nextId++;
@@ -49,8 +62,6 @@ export class Cell implements CellIdentity {
   readonly storage: Storage;
   /** The layout every version has; null until a plan has written the cell. */
   layout: string | null = null;
-  /** The device its storage is on; null while that is the host. */
-  device: Device | null = null;
   /** The next version, once assigned. */
   pending: Node | null = null;
   /** Line that assigned the current version, where lines are captured. */
@@ -70,7 +81,9 @@ export class Cell implements CellIdentity {
     const onHost = ArrayBuffer.isView(initial);
     this.storage = { current: onHost ? initial : null, previous: null, spare: null };
     this.initial = onHost ? null : initial;
-    unreachable.register(this, this.storage, this);
+    const ref = new WeakRef(this);
+    cells.add(ref);
+    unreachable.register(this, { storage: this.storage, ref }, this);
   }
 
   /** The leaf of the published version. */
@@ -121,9 +134,8 @@ export class Cell implements CellIdentity {
     return oldest === null || isHost(oldest) || oldest === content ? null : oldest;
   }
 
-  /** Brings the storage to another device, by way of the host. */
-  move(device: Device): void {
-    if (this.device === device) return;
+  /** Brings the storage to the host. */
+  unload(): void {
     const { storage } = this;
     for (const key of ["current", "previous"] as const) {
       const at = storage[key];
@@ -134,7 +146,6 @@ export class Cell implements CellIdentity {
     storage.spare?.release();
     storage.spare = null;
     this.layout = null;
-    this.device = device;
   }
 
   /** Storage of a version; throws StaleTensorError where it has none any more. */

@@ -198,9 +198,9 @@ export class Engine {
     this.#snapshots.clear();
     this.#fresh.clear();
     this.#borrowed.clear();
-    if (run === null) return;
-    this.#submits += 1;
-    this.#settle(run, asked);
+    if (run !== null) this.#settle(run, asked);
+    const reads = this.#reads;
+    this.#reads = reads.filter((r) => !this.#answer(r));
   }
 
   /** Drops what nobody asked for by name and what reads values that are gone; whether there was any. */
@@ -247,6 +247,7 @@ export class Engine {
       for (const [cell, before] of undo) {
         cell.pending = before;
         if (before === null) this.#assigned.delete(cell);
+        else this.#assigned.add(cell);
       }
       throw error;
     } finally {
@@ -308,6 +309,7 @@ export class Engine {
 
   /** What the run computed is pending no more. */
   #settle(run: Run, asked: readonly Value[]): void {
+    this.#submits += 1;
     for (const v of asked) place(v, run);
     for (const { value } of this.#reads) place(value, run);
     const left: Value[] = [];
@@ -324,8 +326,6 @@ export class Engine {
     for (const h of this.#holders) {
       if (h.gradient === null || h.gradient.run !== null) this.#holders.delete(h);
     }
-    const reads = this.#reads;
-    this.#reads = reads.filter((r) => !this.#answer(r));
   }
 
   /** Whether a value that no submit computed depends on a version that is gone; looked at once, two steps on. */
@@ -360,8 +360,9 @@ export class Engine {
     if (v.run === null) this.submit([v]);
     else this.runner.recompute([v]);
     const result = v.stored();
-    if (result === null) throw new InvariantError("a value that was submitted has no storage");
-    return result;
+    if (result !== null) return result;
+    v.expression();
+    throw new InvariantError("a value that was submitted has no storage");
   }
 
   /** Reads a value, now if it was computed, else with the next submit: at the latest when this job ends. */
@@ -386,13 +387,14 @@ export class Engine {
     return reading;
   }
 
-  /** Starts the read of a value that was just computed; false if it was not. */
-  #answer(r: Reading): boolean {
-    if (r.value.run === null) return false;
+  /** Starts the read of a value that was just computed; false if it was not, and may be with the next submit. */
+  #answer({ value, resolve, reject }: Reading): boolean {
+    if (value.node !== null && !value.isComputed) return false;
     try {
-      r.resolve(this.#download(r.value, this.fetch(r.value)));
+      resolve(this.#download(value, this.fetch(value)));
     } catch (error) {
-      r.reject(error);
+      value.reading = null;
+      reject(error);
     }
     return true;
   }

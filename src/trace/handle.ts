@@ -5,7 +5,7 @@
  * always a Tensor, which `wrap` makes without this file knowing it.
  */
 import { isFloat, type DType, type HostArray } from "../ir/dtype.ts";
-import { GradError, TexgradError } from "../ir/errors.ts";
+import { GradError, StaleTensorError, TexgradError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { expand } from "../ir/ops/broadcast.ts";
 import { cast, detach } from "../ir/ops/compare.ts";
@@ -14,6 +14,7 @@ import { numel, type Shape } from "../ir/shape.ts";
 import { Cell, isHost } from "./cell.ts";
 import { engine, type GradientHolder } from "./engine.ts";
 import { callerLine } from "./lines.ts";
+import { lost } from "./lost.ts";
 import { isGradEnabled } from "./mode.ts";
 import type { Tensor } from "./tensor.ts";
 import { Value } from "./value.ts";
@@ -194,9 +195,12 @@ export function assign(target: Handle, source: Handle | Scalar): void {
       `copy_: ${cell.label} requires a gradient, which an assignment would not have; wrap it: noGrad(() => p.copy_(x))`,
     );
   }
+  if (typeof source !== "number" && source.state === cell) return;
   const value = typeof source === "number" ? scalar(source, cell.dtype) : cast(operand(source, false), cell.dtype);
   const n = expand(value, cell.shape);
   if (cell.means(n)) return;
+  const gone = lost(n);
+  if (gone !== null) throw new StaleTensorError(gone);
   engine.assign(cell, cell.differentiable ? assignedLeaf(n, cell) : n);
 }
 

@@ -6,7 +6,7 @@ import type { Device, DeviceBuffer } from "../ir/device.ts";
 import type { HostArray } from "../ir/dtype.ts";
 import { DeviceError, InvariantError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
-import { isHost, type Cell } from "./cell.ts";
+import { isHost, unloadCells, type Cell } from "./cell.ts";
 import { lost } from "./lost.ts";
 import {
   Plan,
@@ -141,7 +141,6 @@ export class Runner {
     }
     const missing: Value[] = [];
     for (const v of values) {
-      if (v.own !== null && v.device !== this.device) v.unload();
       const at = v.stored();
       if (at === null && !missing.includes(v)) missing.push(v);
       if (at !== null && !isHost(at)) this.#busy.add(at);
@@ -156,7 +155,6 @@ export class Runner {
       case "input":
         return source.array;
       case "cell":
-        (source.cell as Cell).move(this.device);
         return (source.cell as Cell).at(source.version);
       case "carried":
         return found((source.value as Value).stored());
@@ -240,7 +238,6 @@ export class Runner {
       return slot === null ? null : { slot };
     }
     if (root.cell === null || root.first) return null;
-    root.cell.move(this.device);
     for (const from of ["previous", "spare"] as const) {
       const b = root.cell.storage[from];
       if (b !== null && !isHost(b) && b.layout === root.cell.layout && !this.#busy.has(b))
@@ -256,11 +253,9 @@ export class Runner {
       if (root.first) {
         cell.storage.current = buffer;
         cell.initial = null;
-        cell.device = this.device;
         return { cell, version: 0 };
       }
       cell.layout = buffer.layout;
-      cell.device = this.device;
       const free = cell.publish(buffer);
       // A plan that reads the previous version needs a third buffer every time.
       if (free !== null && this.#busy.has(free) && cell.storage.spare === null) cell.storage.spare = free;
@@ -268,7 +263,7 @@ export class Runner {
       return { cell, version: cell.version };
     }
     if (root?.snapshot != null) {
-      root.snapshot.take(buffer, this.device);
+      root.snapshot.take(buffer);
       this.#snapshots.add(new WeakRef(root.snapshot));
       return new Slot(buffer);
     }
@@ -299,7 +294,6 @@ export class Runner {
 
   /** A host array as the next version of a cell: on the device if the cell has a layout there. */
   upload(cell: Cell, array: HostArray): DeviceBuffer | HostArray {
-    cell.move(this.device);
     const { layout } = cell;
     if (layout === null) return array;
     return this.#withRoom(null, () => this.device.upload(array, cell.dtype, cell.shape, layout));
@@ -357,9 +351,12 @@ export class Runner {
     for (const run of plan.dispose()) this.#retire(run);
   }
 
-  /** Frees every plan. */
+  /** Frees every plan, and brings cells and snapshots to the host. */
   dispose(): void {
     for (const plan of this.plans) this.#drop(plan);
+    unloadCells();
+    for (const ref of this.#snapshots) ref.deref()?.unload();
+    this.#snapshots.clear();
     this.#latest = [];
   }
 }

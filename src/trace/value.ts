@@ -1,7 +1,7 @@
 /**
  * What a tensor that is not a cell stands for: an expression, and where its value can be found once it was computed.
  */
-import type { Device, DeviceBuffer } from "../ir/device.ts";
+import type { DeviceBuffer } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
 import { DisposedError, StaleTensorError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
@@ -21,9 +21,8 @@ export class Value {
   node: Node | null;
   /** Row-major values, once they were read or where the host gave them. Never written again. */
   host: HostArray | null = null;
-  /** Storage of its own (clone, stateDict), and the device it is on. */
+  /** Storage of its own (clone, stateDict). */
   own: DeviceBuffer | null = null;
-  device: Device | null = null;
   /** Whether `own` is wanted and not there yet. */
   snapshot = false;
   /** The submit that computed it, and its number in that walk. */
@@ -104,9 +103,8 @@ export class Value {
   }
 
   /** Takes a buffer as its own. */
-  take(buffer: DeviceBuffer, device: Device): void {
+  take(buffer: DeviceBuffer): void {
     this.own = buffer;
-    this.device = device;
     this.snapshot = false;
     unreachable.register(this, buffer, this);
   }
