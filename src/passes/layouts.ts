@@ -10,7 +10,7 @@ import { layoutOf, type Layout } from "../ir/layout.ts";
 import type { Node } from "../ir/node.ts";
 import type { DeviceProfile } from "../ir/plan.ts";
 import { show } from "../ir/shape.ts";
-import type { Demand, Partition } from "./partition.ts";
+import { MAX_NUMBERS, MAX_OPERATIONS, type Demand, type Partition } from "./partition.ts";
 
 /** Rows a tile may have for an axis of this extent: by class, so that a new batch of the class makes no new program. */
 function tileRows(extent: number, targets: number): number {
@@ -87,6 +87,23 @@ function group(
 ): readonly (readonly Node[])[] {
   const groups = new Set<Node[]>();
   const groupOf = new Map<Node, Node[]>();
+  const contents = new Map<Node, Contents>();
+  const isSmall = (nodes: readonly Node[]): boolean => {
+    const all = { loads: new Set<Node>(), operations: new Set<Node>(), numbers: new Set<Node>() };
+    for (const n of nodes) {
+      let own = contents.get(n);
+      if (own === undefined) contents.set(n, (own = contentsOf(partition, n)));
+      for (const e of own.loads) all.loads.add(e);
+      for (const e of own.operations) all.operations.add(e);
+      for (const e of own.numbers) all.numbers.add(e);
+    }
+    for (const n of nodes) all.loads.delete(n);
+    return (
+      all.loads.size <= partition.limits.inputs &&
+      all.operations.size <= MAX_OPERATIONS &&
+      all.numbers.size <= MAX_NUMBERS
+    );
+  };
   const fits = (a: readonly Node[], b: readonly Node[]): boolean => {
     const layout = layouts.get(a[0]!)!;
     const targets = [...a, ...b].reduce((sum, e) => sum + stores(e), 0) * layout.R;
@@ -94,6 +111,7 @@ function group(
       a[0]!.dtype === b[0]!.dtype &&
       layoutForm(layouts.get(b[0]!)!) === layoutForm(layout) &&
       targets <= profile.maxDrawBuffers &&
+      isSmall([...a, ...b]) &&
       readsOnlyInPlace(partition, a, b) &&
       readsOnlyInPlace(partition, b, a) &&
       !reachesThroughOthers(partition, groupOf, a, b) &&
@@ -116,6 +134,31 @@ function group(
     }
   }
   return orderGroups(partition, [...groups], groupOf);
+}
+
+/** What a kernel that stores one node holds. */
+interface Contents {
+  readonly loads: ReadonlySet<Node>;
+  readonly operations: ReadonlySet<Node>;
+  readonly numbers: ReadonlySet<Node>;
+}
+
+function contentsOf(partition: Partition, n: Node): Contents {
+  const operations = new Set<Node>();
+  const numbers = new Set<Node>();
+  const seen = new Set<Node>([n]);
+  const stack = [n];
+  while (stack.length > 0) {
+    const e = stack.pop()!;
+    if (e.op.kind === "map") operations.add(e);
+    if (e.op.kind === "leaf" && (e.op.role === "uniform" || e.op.role === "count")) numbers.add(e);
+    for (const x of e.inputs) {
+      if (seen.has(x) || !partition.inlined.has(x)) continue;
+      seen.add(x);
+      stack.push(x);
+    }
+  }
+  return { loads: new Set(partition.reads.get(n)!.map((d) => d.node)), operations, numbers };
 }
 
 /** A layout apart from axes of extent 1: values of one form are written by one kernel. */

@@ -14,12 +14,13 @@ const MAX_PATHS = 4;
 /** Law 1: evaluations of an element per distinct element up to which a value with one more load is recomputed. */
 const MAX_REFETCH = 4;
 /** Elementwise operations one kernel may hold, so that programs stay short. */
-const MAX_OPERATIONS = 160;
+export const MAX_OPERATIONS = 160;
 /** User numbers one kernel may take; 224 uniform vectors are guaranteed. */
-const MAX_NUMBERS = 128;
+export const MAX_NUMBERS = 128;
 
+/** What one kernel may hold. */
 export interface PartitionLimits {
-  /** Textures one kernel may read. */
+  /** Textures it may read. */
   readonly inputs: number;
 }
 
@@ -32,6 +33,7 @@ export interface Partition {
   readonly reads: ReadonlyMap<Node, readonly Demand[]>;
   /** Axes of each kernel, one per axis of its stored node. */
   readonly axes: ReadonlyMap<Node, readonly Axis[]>;
+  readonly limits: PartitionLimits;
 }
 
 export type InlineWhy = Extract<NodeFate, { kind: "inlined" }>["why"];
@@ -165,7 +167,7 @@ export function partition(
     if (!leaf(n) && !stored.has(n)) continue;
     for (const d of all.values()) if (d.kernel !== n) reads.get(d.kernel)!.push(d);
   }
-  return { stored, inlined, reads, axes: kernelAxes };
+  return { stored, inlined, reads, axes: kernelAxes, limits };
 
   function decide(n: Node, asked: readonly Demand[]): { store: CutReason } | { inline: InlineWhy } {
     if (n.op.kind === "leaf") return { inline: "leaf" };
@@ -186,6 +188,8 @@ export function partition(
     if (sitsOnReduction(n)) return { store: "epilogue" };
     if (paths > MAX_PATHS) return { store: "paths" };
     if (n.op.kind === "map" && (n.op.trivial === true || scalesByNumber(n) || isMask(n))) return { inline: "trivial" };
+    // Each element is computed once either way: storing it would only add a write and a read.
+    if (asked.length === 1 && evaluations(asked[0]!) <= size) return { inline: "epilogue" };
     const contractions = asked.filter((d) => d.inLoop && evaluations(d) > size).length;
     if (contractions >= 2) return { store: "contractions" };
     const refetch = Math.max(...asked.map(evaluations)) / Math.max(size, 1);

@@ -126,7 +126,10 @@ function* faults(left: Node, made: Node): Generator<[string, Node]> {
     if (known.has(n) || n.op === o.detach.definition) continue;
     for (const [i, input] of n.inputs.entries()) {
       if (input.op === o.detach.definition || belowViews(input).op === o.detach.definition) continue;
-      const wrong = rebuild(n, n.inputs.with(i, spoiled(input)));
+      const wrong = rebuild(
+        n,
+        n.inputs.map((e, k) => (k === i ? spoiled(e) : e)),
+      );
       yield [`operand ${i} of ${n.op.name}`, substitute([made], new Map([[n, wrong]]))[0]!];
     }
   }

@@ -21,20 +21,24 @@ export interface PrintOptions {
 }
 
 export function print(roots: readonly Node[], options: PrintOptions = {}): string {
-  const order = topologicalOrder(roots);
-  const given = options.arguments ?? [];
-  const args = [...new Set([...given, ...order.filter((n) => n.source !== undefined)])];
-  const names = new Map<Node, string>();
-  const name = (n: Node): string => names.get(n)!;
-  const number = (n: Node): unknown => names.set(n, `%${names.size}`);
-  args.forEach(number);
-  const body = order.filter((n) => n.source === undefined);
-  body.forEach(number);
+  const { args, body, name } = numbered(roots, options.arguments);
   const head = args.map(
     (n) => `${name(n)}: ${n.op.name === "input" ? "" : `${n.op.name} `}${printType(n.dtype, n.shape)}`,
   );
   const lines = body.map((n) => `  ${name(n)} = ${printOperation(n, name)}\n`);
   return `func @${options.name ?? "f"}(${head.join(", ")}) {\n${lines.join("")}  return ${roots.map(name).join(", ")}\n}\n`;
+}
+
+/** The names `print` gives, for text that speaks of the same graph. */
+export function numbered(
+  roots: readonly Node[],
+  given: readonly Node[] = [],
+): { readonly args: readonly Node[]; readonly body: readonly Node[]; readonly name: (n: Node) => string } {
+  const order = topologicalOrder(roots);
+  const args = [...new Set([...given, ...order.filter((n) => n.source !== undefined)])];
+  const body = order.filter((n) => n.source === undefined);
+  const names = new Map([...args, ...body].map((n, i) => [n, `%${i}`]));
+  return { args, body, name: (n) => names.get(n)! };
 }
 
 /** `mul %0, %2 : f32[4]`, operands spelled by `name`. */
