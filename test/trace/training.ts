@@ -4,6 +4,8 @@
  */
 import { add, div, mul, sqrt, sub } from "../../src/ir/ops/index.ts";
 import { referenceDevice, type ReferenceDevice, type ReferenceOptions } from "../../src/reference.ts";
+import type { Device } from "../../src/ir/device.ts";
+import { selectDevice } from "../../src/runtime/select.ts";
 import { engine } from "../../src/trace/engine.ts";
 import {
   applyUpdates,
@@ -26,6 +28,41 @@ export function fresh(options: ReferenceOptions = {}): ReferenceDevice {
   setDevice(device);
   manualSeed(7);
   return device;
+}
+
+/** What TEXGRAD_TEST_DEVICE names, for tests that count nothing. */
+export const deviceName = (process.env["TEXGRAD_TEST_DEVICE"] ?? "reference") as "reference" | "cpu" | "webgl";
+
+let selected: Device | undefined;
+
+/** A reference device of its own, or the process's one device of another kind. */
+export function testDevice(options: ReferenceOptions = {}): Device {
+  if (deviceName === "reference") return referenceDevice(options);
+  return (selected ??= selectDevice({ device: deviceName }));
+}
+
+/** The same device, whose runs fail while `isFailing`. */
+export function failing(device: Device, isFailing: () => boolean): Device {
+  return {
+    name: device.name,
+    readsSynchronously: device.readsSynchronously,
+    upload: (...x) => device.upload(...x),
+    checkFits: (...x) => device.checkFits(...x),
+    memory: () => device.memory(),
+    compile(request) {
+      const made = device.compile(request);
+      return {
+        leafLayouts: made.leafLayouts,
+        stats: made.stats,
+        run(args) {
+          if (isFailing()) throw new Error("the device failed");
+          return made.run(args);
+        },
+        kept: () => made.kept(),
+        dispose: () => made.dispose(),
+      };
+    },
+  };
 }
 
 export const counters = (): { runs: number; hits: number; recomputed: number } => ({ ...engine.runner.counters });
