@@ -15,7 +15,17 @@
  */
 import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -24,12 +34,17 @@ import { build } from "esbuild";
 import { root, setUp } from "./setup.mjs";
 
 /** The suites that must notice. What stands above them (training, random graphs) would notice more. */
-const suites = ["test/ir", "test/ops", "test/passes", "test/golden"];
+const suites = ["test/ir", "test/autodiff", "test/ops", "test/passes", "test/golden", "test/optim"];
 /** A fault that keeps a test busy for longer, a loop of laws for instance, is noticed. Milliseconds. */
 const PATIENCE = 60_000;
 
+/** Reports and logs; the bundle is this run's own, so that two runs do not meet. */
 const work = join(root, ".texgrad/mutate");
-const bundle = join(work, "suites.mjs");
+mkdirSync(work, { recursive: true });
+const own = mkdtempSync(join(work, "run-"));
+const bundle = join(own, "suites.mjs");
+process.on("exit", () => rmSync(own, { recursive: true, force: true }));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 
 const { values: options } = parseArgs({
   options: {
@@ -121,6 +136,7 @@ class Worker {
   start() {
     const log = openSync(join(work, "worker.log"), "a");
     this.#child = fork(bundle, { cwd: root, stdio: ["ignore", log, log, "ipc"], env: { ...process.env, CI: "1" } });
+    closeSync(log);
   }
 
   /** The answer, or { lost } with the reason where the process died or took too long. */
@@ -208,7 +224,6 @@ function table(faults, outcome) {
 
 const missing = await setUp();
 if (missing !== undefined) console.error(`set-up: ${missing}`);
-mkdirSync(work, { recursive: true });
 writeFileSync(join(work, "worker.log"), "");
 const started = performance.now();
 const seconds = () => ((performance.now() - started) / 1000).toFixed(0);
@@ -227,18 +242,36 @@ console.log(
 );
 
 const outcome = new Map();
+/** Tests that look at what others did before them, and so can say nothing alone. */
+const dependent = new Set();
+
 await share(faults, Number(options.jobs), async (fault, worker) => {
-  const tests = askedFor(fault, baseline);
   // What a fault of lasting effect left behind must not meet the next one.
-  const own = fault.lasting ? new Worker() : worker;
+  const judging = fault.lasting ? new Worker() : worker;
   const start = performance.now();
-  const { result, lost: why } = await own.ask({ ask: "fault", name: fault.name, tests }, PATIENCE);
-  if (fault.lasting || result?.clean === false) own.stop();
-  const ms = Math.round(performance.now() - start);
-  if (why !== undefined) outcome.set(fault.name, { killed: true, by: why, ms });
-  else if (result.by === null) outcome.set(fault.name, { killed: false, asked: result.asked, ms });
-  else outcome.set(fault.name, { killed: true, by: baseline.tests[result.by].id, message: result.message, ms });
+  const verdict = await judge(fault, judging);
+  if (fault.lasting) judging.stop();
+  outcome.set(fault.name, { ...verdict, ms: Math.round(performance.now() - start) });
 });
+
+/** Who noticed the fault, if anyone did. */
+async function judge(fault, worker) {
+  for (;;) {
+    const tests = askedFor(fault, baseline).filter((i) => !dependent.has(i));
+    const { result, lost: why } = await worker.ask({ ask: "fault", name: fault.name, tests }, PATIENCE);
+    if (why !== undefined) return { killed: true, by: why };
+    if (result.by === null) return { killed: false, asked: result.asked };
+    const killed = { killed: true, by: baseline.tests[result.by].id, message: result.message };
+    if (result.clean) return killed;
+    // Something of the fault stayed behind, or the test never could stand alone.
+    worker.stop();
+    const { result: error, lost: died } = await worker.ask({ ask: "alone", test: result.by }, PATIENCE);
+    if (died === undefined && error === null) return killed;
+    dependent.add(result.by);
+    console.log(`says nothing alone, not asked again: ${killed.by}\n  ${died ?? error}`);
+    worker.stop();
+  }
+}
 
 const explained = JSON.parse(readFileSync(join(root, "test/mutate/survivors.json"), "utf8"));
 const survivors = faults.filter((f) => !outcome.get(f.name).killed);

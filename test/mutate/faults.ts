@@ -6,6 +6,7 @@
  * rule that does not depend on its operands, detached) is not planted. Flags that only say what is cheap (`trivial`)
  * are no claims and have no faults.
  */
+import { gradientMacro } from "../../src/autodiff/gradient.ts";
 import { gradients } from "../../src/autodiff/vjp.ts";
 import type { DType } from "../../src/ir/dtype.ts";
 import { hostArray } from "../../src/ir/dtype.ts";
@@ -17,6 +18,7 @@ import {
   type GatherDefinition,
   type GlslFunction,
   type GlslType,
+  type MacroDefinition,
   type MapDefinition,
   type Node,
   type ReduceDefinition,
@@ -549,7 +551,7 @@ function shuffled(n: Node): Node | null {
   return o.reshape(o.permute(n, [1, 0, ...n.shape.map((_, i) => i).slice(2)]), n.shape);
 }
 
-export function ruleFaults(rules: readonly Rule[]): Fault[] {
+function ruleFaults(rules: readonly Rule[]): Fault[] {
   return rules.flatMap((rule) => {
     const made = (how: string, change: (n: Node) => Node | null): Fault => {
       // A law also sees what this fault made of its result; it must not be changed for ever.
@@ -600,9 +602,51 @@ function definitionFaults(d: Definition): Fault[] {
   }
 }
 
+// Macros: gradients and optimizer steps.
+
+function macroFaults(d: MacroDefinition): Fault[] {
+  const made = (how: string, change: (old: MacroDefinition["expand"]) => MacroDefinition["expand"]): Fault => ({
+    of: d.name,
+    facet: "expand",
+    how,
+    // A plan once made keeps what the macro was expanded to.
+    lasting: true,
+    plant: replace(d, "expand", change),
+  });
+  /** Results of an update rule: parameter and states. A gradient has as many as it has targets. */
+  const isGradient = d === gradientMacro;
+  const known = isGradient ? 1 : d.results(stepInputs, noAttrs).length;
+  const faults = Array.from({ length: known }, (_, i) =>
+    made(
+      `result ${i} off`,
+      (f) => (inputs, attrs) =>
+        f(inputs, attrs).map((n, j) => (j === i && n.dtype === "f32" ? o.add(o.mul(n, 1.01), 0.001) : n)),
+    ),
+  );
+  if (isGradient)
+    faults.push(
+      made("results turned round", (f) => (inputs, attrs) => {
+        const results = f(inputs, attrs);
+        const same = results.every((n) => n.shape.join() === results[0]!.shape.join());
+        return same ? [...results].reverse() : results;
+      }),
+    );
+  else
+    faults.push(
+      made(
+        "the last two settings swapped",
+        (f) => (inputs, attrs) => f([...inputs.slice(0, -2), inputs.at(-1)!, inputs.at(-2)!], attrs),
+      ),
+    );
+  return faults;
+}
+/** More inputs than any update rule takes. */
+const stepInputs: readonly Node[] = Array.from({ length: 12 }, () => leaf([2]));
+
 /** Every fault there is, in an order that is the same in every process. */
-export const allFaults = (rules: readonly Rule[]): readonly Fault[] => [
+export const allFaults = (rules: readonly Rule[], macros: readonly MacroDefinition[]): readonly Fault[] => [
   ...o.definitions.flatMap(definitionFaults),
   ...helperFaults(o.definitions),
+  ...macros.flatMap(macroFaults),
   ...ruleFaults(rules),
 ];

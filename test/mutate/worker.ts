@@ -4,12 +4,14 @@
  * and decides.
  */
 import fc from "fast-check";
+import { gradientMacro } from "../../src/autodiff/gradient.ts";
 import * as o from "../../src/ir/ops/index.ts";
 import type { Definition, GlslFunction } from "../../src/ir/node.ts";
+import { adam, sgd } from "../../src/optim/rules.ts";
 import * as canonicalise from "../../src/passes/canonicalise.ts";
 import type { Rule } from "../../src/passes/rewrite.ts";
 import * as simplify from "../../src/passes/simplify.ts";
-import { collected, Skipped, type Collected, type Suite } from "./collector.ts";
+import { collected, expect, Skipped, type Collected, type Suite } from "./collector.ts";
 import { allFaults, nameOf, type Fault } from "./faults.ts";
 
 /** What a test asked of the definitions: "exp.vjp", "log1pOf.source", "law.apply". */
@@ -26,6 +28,7 @@ export interface FaultEntry {
 export type Request =
   | { readonly ask: "list" }
   | { readonly ask: "baseline" }
+  | { readonly ask: "alone"; readonly test: number }
   | { readonly ask: "fault"; readonly name: string; readonly tests: readonly number[] };
 
 export interface Baseline {
@@ -49,10 +52,18 @@ function lawsOf(files: readonly object[]): readonly Rule[] {
 }
 
 const rules = lawsOf([simplify, canonicalise]);
-const faults = allFaults(rules);
+const macros = [
+  gradientMacro,
+  sgd.rule({ lr: 0, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false }).macro,
+  sgd.rule({ lr: 0, momentum: 0.9, dampening: 0, weightDecay: 0, nesterov: false }).macro,
+  adam.rule({ lr: 0, betas: [0, 0], eps: 0, weightDecay: 0 }).macro,
+];
+const faults = allFaults(rules, macros);
 
 // The same random graphs in every process, or a test that passes without the fault might not have seen it.
 fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: 20260 });
+// Goldens ask whether they are being blessed.
+expect.setState({ snapshotState: { snapshotUpdateState: "none" } } as unknown as Parameters<typeof expect.setState>[0]);
 
 const line = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 
@@ -132,7 +143,7 @@ function watchAll(note: (what: string) => void): () => void {
     );
   };
   const facets = [...new Set(faults.map((f) => f.facet))];
-  for (const d of o.definitions) {
+  for (const d of [...o.definitions, ...macros]) {
     if ("needs" in d) d.needs?.forEach(helper);
     undo.push(watch(d satisfies Definition, facets, d.name, note));
   }
@@ -192,11 +203,15 @@ async function verdict(fault: Fault, tests: readonly number[]): Promise<Verdict>
     await run.leave();
     remove();
   }
-  if (by === null) return { by, message, clean: true, asked };
-  const again = new Run();
-  const error = await again.test(collected[by]!);
-  await again.leave();
-  return { by, message, clean: error === null, asked };
+  return { by, message, clean: by === null || (await alone(by)) === null, asked };
+}
+
+/** What a test says by itself, without a fault. */
+async function alone(test: number): Promise<string | null> {
+  const run = new Run();
+  const error = await run.test(collected[test]!);
+  await run.leave();
+  return error;
 }
 
 async function answer(request: Request): Promise<unknown> {
@@ -211,6 +226,8 @@ async function answer(request: Request): Promise<unknown> {
       }));
     case "baseline":
       return baseline();
+    case "alone":
+      return alone(request.test);
     case "fault": {
       const fault = faults.find((f) => nameOf(f) === request.name);
       if (fault === undefined) throw new Error(`there is no fault ${request.name}`);
