@@ -162,7 +162,7 @@ export class Cell implements CellIdentity {
   }
 
   staleMessage(version: number): string {
-    const by = this.line === "" ? "" : `, last at ${this.line}`;
+    const by = this.line === "" ? "" : `, last assigned at ${this.line}`;
     return (
       `the value was computed from version ${version} of ${this.label}, which is at version ${this.version}${by}; ` +
       `only the current version and the one before it are kept. Read the value before the second step after it ` +

@@ -181,7 +181,9 @@ export function concat(tensors: readonly Tensor[], dim = 0): Tensor {
   return apply((...x) => concatNodes(alike(x), dim), tensors);
 }
 /** torch's name for `concat`. */
-export const cat: typeof concat = concat;
+export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
+  return concat(tensors, dim);
+}
 
 /** Tensors of one shape side by side along a new axis. */
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {

@@ -3,14 +3,14 @@
  *
  * For nn:     `new Parameter(tensor)` and `new StateTensor(tensor)` are the two kinds of module state; `x.copy_(y)`
  *             assigns (running statistics), pending until the next submit. `apply(f, [x, w])` lifts a graph function
- *             from src/ir/compose into tensors; `scalar(number, dtype)` is a user's number as a node. `x.clone()` is a
- *             snapshot; `loadValues([[state, tensor], ..])` assigns all or nothing.
+ *             from src/ir/compose into tensors. `x.clone()` is a snapshot; `loadValues([[state, tensor], ..])` assigns
+ *             all or nothing.
  * For optim:  `updateRule`, `setting` and `applyUpdates` (update.ts). `p.hasGrad()` looks without making p.grad a
  *             result of the next submit, as reading `p.grad` does.
  */
 export * from "./public.ts";
-export { apply, scalar, type Scalar } from "./handle.ts";
+export { apply } from "./handle.ts";
 export { updateRule, setting, applyUpdates } from "./update.ts";
-export type { ParameterUpdate, UpdateInputs, UpdateRule } from "./update.ts";
+export type { ParameterUpdate, UpdateRule } from "./update.ts";
 export { loadValues } from "./batch.ts";
 export { captureLines } from "./lines.ts";

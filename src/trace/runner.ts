@@ -19,7 +19,7 @@ import {
   type Signature,
   type Variant,
 } from "./plan.ts";
-import { Value } from "./value.ts";
+import type { Value } from "./value.ts";
 import { walk, type Walk } from "./walk.ts";
 
 /** Plans kept; the one not run for longest goes first. */
