@@ -114,10 +114,7 @@ async function lossesOf(name: string, code: string): Promise<{ losses: number[];
   stage.site.texts.set(`${path}.html`, `${icon}<script type="module" src="${path}.js"></script>`);
   const { page, complaints } = await openPage(stage.browser, `${stage.site.origin}${path}.html`);
   // Uncaught errors end the wait too: the test then shows them.
-  const done = page.waitForFunction(() => "losses" in globalThis);
-  const failed = page.waitForEvent("pageerror");
-  await Promise.race([done, failed]).catch(() => {});
-  void Promise.allSettled([done, failed]);
+  while (complaints.length === 0 && !(await page.evaluate(() => "losses" in globalThis))) await page.waitForTimeout(50);
   const losses = await page.evaluate(() => (globalThis as unknown as { losses?: number[] }).losses ?? []);
   await page.close();
   return { losses, complaints };
