@@ -3,6 +3,7 @@
  * `texgrad <command>`: the table of subcommands. Not here: what they do; each is a file of its own.
  */
 import * as doctor from "./doctor.ts";
+import * as dump from "./dump.ts";
 
 interface Command {
   readonly summary: string;
@@ -12,6 +13,7 @@ interface Command {
 }
 
 const commands: Readonly<Record<string, Command>> = {
+  dump: { summary: "run a script and write every plan it compiles: graphs, kernels with reasons, GLSL", ...dump },
   doctor: { summary: "tell what was found here: Node, gl, driver, limits, capabilities", ...doctor },
 };
 

@@ -19,6 +19,7 @@ import { GlExecutable, type ExecutableContext } from "./executable.ts";
 import { Framebuffers } from "./framebuffers.ts";
 import type { WebGL2 } from "./gl-types.ts";
 import { checkFits } from "./limits.ts";
+import { announcePlan, isObserved } from "./observe.ts";
 import { Programs } from "./programs.ts";
 import { Readback } from "./readback.ts";
 import { GlState } from "./state.ts";
@@ -117,8 +118,9 @@ class GlDevice implements WebglDevice {
 
   compile(request: CompileRequest): Executable {
     this.#checkAlive();
-    const info = compileWebgl(request, this.profile, this.onPlan !== null);
+    const info = compileWebgl(request, this.profile, this.onPlan !== null || isObserved());
     this.onPlan?.(info);
+    announcePlan(info);
     return this.load(info.plan, info.programs);
   }
 

@@ -1,9 +1,12 @@
 /**
  * Which line of the user's program did something. Capturing a stack costs microseconds, so it is off until a debug
- * level asks for it.
+ * level asks for it: TEXGRAD_DEBUG=1, or `captureLines(true)`.
  */
-let capturing = false;
+import { platform } from "#platform";
 
+let capturing = Number(platform.env("TEXGRAD_DEBUG") ?? 0) >= 1;
+
+/** Whether errors name the user's line that traced or assigned something, from now on. */
 export function captureLines(on: boolean): void {
   capturing = on;
 }

@@ -2,6 +2,7 @@
  * The cpu device: the same plans and kernels as on GL, run as JavaScript loops. Needs nothing but an engine, and gives
  * the same bits in Node and in any browser.
  */
+import { announcePlan, isObserved } from "../observe.ts";
 import { expandMacros } from "../../autodiff/expand.ts";
 import { interpreted, kernelFunction, mayGenerate } from "../../codegen/js/compile.ts";
 import type { CompileRequest, Device, DeviceBuffer, DeviceMemory, Executable } from "../../ir/device.ts";
@@ -54,8 +55,10 @@ class Cpu implements CpuDevice {
   }
 
   compile(request: CompileRequest): Executable {
-    const plan = buildPlan(request, this.profile, expandMacros, { record: this.onPlan !== null });
-    this.onPlan?.({ request, plan, programs: [] });
+    const plan = buildPlan(request, this.profile, expandMacros, { record: this.onPlan !== null || isObserved() });
+    const info: PlanInfo = { request, plan, programs: [] };
+    this.onPlan?.(info);
+    announcePlan(info);
     return this.load(plan);
   }
 
