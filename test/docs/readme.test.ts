@@ -8,6 +8,8 @@ import { createWebglDevice, type WebglDevice } from "../../src/runtime/device.ts
 import { stubCapabilities, stubGl } from "../support/recording-gl.ts";
 
 const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+/** Tables are padded by the formatter. */
+const words = readme.replaceAll(/ +/g, " ");
 
 let device: WebglDevice;
 let sources: string[];
@@ -51,7 +53,7 @@ describe("README", () => {
     expect(readme).toContain(`forward, backward and update: ${drawsOf([784, 128, 10])} draws`);
     sources.length = 0;
     const draws = drawsOf([784, 256, 128, 10]);
-    expect(readme).toContain(`| draws of an MLP 784-256-128-10 training step (cross entropy, SGD) | ${draws} |`);
-    expect(readme).toContain(`| programs of it | ${new Set(sources).size} |`);
+    expect(words).toContain(`| draws of an MLP 784-256-128-10 training step (cross entropy, SGD) | ${draws} |`);
+    expect(words).toContain(`| programs of it | ${new Set(sources).size} |`);
   });
 });
