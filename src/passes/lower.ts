@@ -137,7 +137,7 @@ class Lowering {
     };
     const stores = nodes.flatMap((n) => {
       const value = this.compute(n, indexOf(n));
-      return targets(n).map((buffer) => ({ buffer, value, label: n.op.name }));
+      return targets(n).map((buffer) => ({ buffer, value, label: labelOf(n) }));
     });
     return {
       rows,
@@ -418,6 +418,13 @@ class Lowering {
       })
       .reverse();
   }
+}
+
+/** What a value is, however it is viewed: a view by itself only where nothing is computed below it. */
+function labelOf(n: Node): string {
+  let at = n;
+  while (at.op.kind === "view") at = at.inputs[0]!;
+  return at.op.kind === "leaf" ? n.op.name : at.op.name;
 }
 
 /** The loops of one or more reductions, and the position of each reduced axis in terms of them. */

@@ -2,10 +2,10 @@
  * Laws that make a graph smaller, whatever the device. Numbers never change, except that the sign of a zero may
  * (x + 0) and that law 2 adds in another order (see bits.ts).
  */
-import { literal, literalLeaf, input } from "../ir/ops/leaf.ts";
+import { input, iota, literal, literalLeaf } from "../ir/ops/leaf.ts";
 import { expand, expandView, sum } from "../ir/ops/broadcast.ts";
 import { flip, pad, permute, permuteView, reshape, reshapeView, slice } from "../ir/ops/view.ts";
-import { add, amax, argmax, cast, detach, div, mul, prod, sub } from "../ir/ops/index.ts";
+import { add, amax, argmax, cast, detach, div, eq, exp, mul, prod, sub } from "../ir/ops/index.ts";
 import { map, reduce, view, type Node } from "../ir/node.ts";
 import { numel, type Shape } from "../ir/shape.ts";
 import { rewrite, type OnHit, type Rule, type Uses } from "./rewrite.ts";
@@ -26,8 +26,31 @@ export function example(shape: Shape, seed = 1): Node {
 const axesOf = (n: Node): readonly number[] => n.attrs["axes"] as readonly number[];
 const unchanged = (n: Node, made: Node): Node | null => (made === n ? null : made);
 
+/** Of operands that may change places the simpler is on the right: a number, then a coordinate, then what is stored. */
+const ranks = { literal: 0, count: 1, uniform: 2, iota: 3, buffer: 4 } as const;
+const COMPUTED = 5;
+
+function rank(n: Node): number {
+  let at = n;
+  while (at.op.kind === "view") at = at.inputs[0]!;
+  return at.op.kind === "leaf" ? ranks[at.op.role] : COMPUTED;
+}
+
 /** Laws of one node and its operands; also part of canonicalise. */
 export const localRules: readonly Rule[] = [
+  {
+    law: "a op b => b op a, the simpler operand right",
+    apply: (n) => {
+      if (n.op.kind !== "map" || n.op.commutative !== true) return null;
+      const [a, b] = n.inputs as readonly [Node, Node];
+      return rank(a) < rank(b) ? map(n.op, [b, a], n.attrs) : null;
+    },
+    examples: () => [
+      mul(literal(3), example([3])),
+      add(example([3]), exp(example([3], 2))),
+      eq(iota(4), cast(example([4]), "i32")),
+    ],
+  },
   {
     law: "x op neutral => x",
     apply: (n) => {

@@ -4,15 +4,12 @@
 import { generate } from "../../src/codegen/glsl/generate.ts";
 import type { CompileRequest } from "../../src/ir/device.ts";
 import { hostArray, type DType } from "../../src/ir/dtype.ts";
-import { gradientItems } from "../../src/autodiff/gradient.ts";
 import { expandMacros } from "../../src/autodiff/expand.ts";
-import { item, macro, type Node } from "../../src/ir/node.ts";
-import { cell, input, uniform } from "../../src/ir/ops/leaf.ts";
+import type { Node } from "../../src/ir/node.ts";
+import { input, uniform } from "../../src/ir/ops/leaf.ts";
 import type { DeviceProfile, KernelPlan } from "../../src/ir/plan.ts";
 import { numel } from "../../src/ir/shape.ts";
-import { adam, sgd, type Method } from "../../src/optim/rules.ts";
 import { buildPlan, type PlanOptions } from "../../src/passes/index.ts";
-import { requestOf } from "../support/run-graph.ts";
 
 export const profile: DeviceProfile = {
   name: "test",
@@ -39,47 +36,8 @@ export function leaf(shape: readonly number[], dtype: DType = "f32"): Node {
 
 export const number = (value = 0.1): Node => uniform({ kind: "uniform", read: () => value });
 
-let cells = 0;
-export const parameter = (...shape: readonly number[]): Node =>
-  cell({ kind: "cell", version: 0, cell: { id: cells++, label: "p", dtype: "f32", shape } });
-
 export const glsl = (plan: KernelPlan, on: DeviceProfile = profile): string[] =>
   plan.kernels.map((k) => generate(k, on).source);
 
 export const planFor = (request: CompileRequest, on: DeviceProfile = profile, options: PlanOptions = {}): KernelPlan =>
   buildPlan(request, on, expandMacros, options);
-
-/** What one submit of a training step asks for: the loss, and the next version of every parameter and state. */
-export function trainingStep(
-  loss: Node,
-  parameters: readonly Node[],
-  optimizer: "sgd" | "adam" = "sgd",
-): CompileRequest {
-  const settings = {
-    lr: 0,
-    momentum: 0,
-    dampening: 0,
-    weightDecay: 0,
-    nesterov: false,
-    betas: [0, 0] as const,
-    eps: 0,
-  };
-  const method = (optimizer === "sgd" ? sgd : adam) as Method<typeof settings>;
-  const { macro: rule } = method.rule(settings);
-  const numbers = method.coefficients(settings).map(() => number());
-  const gradients = gradientItems(loss, null, parameters);
-  const assigned: [Node, Node][] = parameters.flatMap((p, i): [Node, Node][] => {
-    const states = method.states(settings).map(() => parameter(...p.shape));
-    const all = macro(rule, [p, gradients[i]!, ...states, ...numbers], method.flags(settings));
-    return [p, ...states].map((c, k): [Node, Node] => [c, item(all, k)]);
-  });
-  const request = requestOf([loss, ...assigned.map(([, next]) => next)]);
-  return {
-    ...request,
-    roots: request.roots.map(({ node }, i) => {
-      const own = assigned[i - 1]?.[0];
-      if (own === undefined) return { node, assigns: null };
-      return { node, assigns: { leaf: request.leaves.findIndex((l) => l.node === own), layout: null } };
-    }),
-  };
-}
