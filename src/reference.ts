@@ -51,17 +51,22 @@ interface Memory {
   readonly budget: number;
 }
 
-const LAYOUT = "row-major";
+/**
+ * All buffers are row-major; layouts only say what they are for, so that a caller who confuses them is found out: what
+ * cells are written in, what other results are written in, and what host arrays are sent in.
+ */
+const layouts = { cell: "cell", result: "result", input: "input" } as const;
 
 class HostBuffer implements DeviceBuffer {
   readonly dtype: DType;
   readonly shape: Shape;
-  readonly layout = LAYOUT;
+  readonly layout: string;
   readonly bytes: number;
   readonly #owner: Memory;
   #values: HostArray | null;
 
-  constructor(owner: Memory, values: HostArray, dtype: DType, shape: Shape) {
+  constructor(owner: Memory, values: HostArray, dtype: DType, shape: Shape, layout: string) {
+    this.layout = layout;
     this.dtype = dtype;
     this.shape = shape;
     this.bytes = numel(shape) * BYTES_PER_ELEMENT;
@@ -119,7 +124,7 @@ export function referenceDevice({
       counters.compiled += 1;
       return new Reference(request, memory, counters, keeps, beforeRun);
     },
-    upload: (array, dtype, shape) => new HostBuffer(memory, array.slice(), dtype, shape),
+    upload: (array, dtype, shape, layout) => new HostBuffer(memory, array.slice(), dtype, shape, layout),
     checkFits(op, dtype, shape): void {
       if (numel(shape) > largest) {
         throw new DeviceError(
@@ -135,6 +140,7 @@ class Reference implements Executable {
   readonly leafLayouts: readonly string[];
   readonly stats: PlanStats;
   readonly #request: CompileRequest;
+  readonly #rootLayouts: readonly string[];
   readonly #memory: Memory;
   readonly #counters: ReferenceCounters;
   readonly #beforeRun: () => void;
@@ -180,13 +186,23 @@ class Reference implements Executable {
     this.#uniforms = new Map(request.uniforms.map((n, i) => [n, i]));
     const computed = [...needed].filter((n) => n.inputs.length > 0);
     this.#cost = { nodes: computed.length, reductions: computed.filter((n) => n.op.kind === "reduce").length };
-    this.leafLayouts = request.leaves.map(() => LAYOUT);
+    this.#rootLayouts = request.roots.map((r) =>
+      r.assigns === null ? layouts.result : (r.assigns.layout ?? layouts.cell),
+    );
+    this.leafLayouts = request.leaves.map((l, i) => {
+      const writer = request.roots.findIndex((r) => r.assigns?.leaf === i);
+      return l.layout ?? this.#rootLayouts[writer] ?? layouts.input;
+    });
     const bytes = this.#keptNodes.reduce((sum, n) => sum + numel(n.shape) * BYTES_PER_ELEMENT, 0);
     this.stats = { draws: computed.length, programs: computed.length, bytes };
   }
 
   run({ leaves, uniforms, outputs }: RunArguments): readonly DeviceBuffer[] {
     this.#beforeRun();
+    leaves.forEach((at, i) => {
+      if (ArrayBuffer.isView(at) || at.layout === this.leafLayouts[i]) return;
+      throw new InvariantError(`leaf ${i} is bound to layout ${at.layout}, compiled for ${this.leafLayouts[i]}`);
+    });
     const { roots } = this.#request;
     const values = evaluate(this.#graph, {
       bind: (leaf) => {
@@ -207,7 +223,7 @@ class Reference implements Executable {
     this.#keptNodes.forEach((n, i) => {
       const array = results[roots.length + i]!;
       const known = this.#kept.get(n);
-      if (known === undefined) this.#kept.set(n, new HostBuffer(this.#memory, array, n.dtype, n.shape));
+      if (known === undefined) this.#kept.set(n, new HostBuffer(this.#memory, array, n.dtype, n.shape, layouts.result));
       else known.write(array);
     });
     const made: HostBuffer[] = [];
@@ -215,13 +231,15 @@ class Reference implements Executable {
       return roots.map((r, i) => {
         const output = outputs[i];
         if (output == null) {
-          const buffer = new HostBuffer(this.#memory, results[i]!, r.node.dtype, r.node.shape);
+          const { dtype, shape } = r.node;
+          const buffer = new HostBuffer(this.#memory, results[i]!, dtype, shape, this.#rootLayouts[i]!);
           made.push(buffer);
           return buffer;
         }
         if (!(output instanceof HostBuffer) || leaves.includes(output)) {
           throw new InvariantError("an output may not be one of the leaves");
         }
+        if (output.layout !== this.#rootLayouts[i]) throw new InvariantError(`root ${i} has another layout`);
         output.write(results[i]!);
         return output;
       });

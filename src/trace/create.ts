@@ -33,6 +33,7 @@ const isTyped = (data: TensorData): data is TypedArray => ArrayBuffer.isView(dat
 
 /** A leaf from a node; one that requires a gradient is a cell, so that optimizers can assign it. */
 function made(node: Node, requiresGrad: boolean): Tensor {
+  engine.checkFits(node);
   if (!requiresGrad) return wrap(engine.trace(node, false, false));
   return wrap(
     new Cell("tensor", node.dtype, node.shape, node.source?.kind === "input" ? node.source.array : node),

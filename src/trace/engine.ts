@@ -82,7 +82,8 @@ export class Engine {
 
   /** A new tensor's value. `carries`: whether the expression reads a value of an earlier submit. */
   trace(node: Node, requiresGrad: boolean, carries: boolean): Value {
-    if (numel(node.shape) > SMALL) this.device.checkFits(node.op.name, node.dtype, node.shape);
+    // Views and maps may never be stored (the product of a contraction): the device looks at those that are.
+    if (node.op.kind !== "view" && node.op.kind !== "map") this.checkFits(node);
     const v = new Value(node, requiresGrad);
     v.carries = carries;
     v.bornSubmit = this.#submits;
@@ -101,6 +102,11 @@ export class Engine {
 
   #inputsAreMany(): boolean {
     return this.#inputBytes > 1e6 && this.#inputBytes > this.device.memory().budget * PENDING_SHARE;
+  }
+
+  /** Throws DeviceError if no buffer could hold the node's value. */
+  checkFits(n: Node): void {
+    if (numel(n.shape) > SMALL) this.device.checkFits(n.op.name, n.dtype, n.shape);
   }
 
   /** Runs `f` as if it had not been: what it traces is not pending afterwards. For graphs that are only looked at. */

@@ -159,8 +159,6 @@ const VARIANTS = 3;
 
 export class Plan {
   readonly signature: Signature;
-  /** What the key holds of the outside: the device and the optimisations switched off. */
-  readonly environment: string;
   /** Layout of each leaf's buffer. */
   layouts: (string | null)[];
   /** Layout each assigned root must have; null where the first run chooses. */
@@ -174,18 +172,17 @@ export class Plan {
   #runs: Run[] = [];
   count = 0;
 
-  constructor(key: Signature, environment: string, layouts: (string | null)[], roots: readonly Root[]) {
+  constructor(key: Signature, layouts: (string | null)[], roots: readonly Root[]) {
     this.signature = key;
-    this.environment = environment;
     this.layouts = layouts;
     this.#assigned = roots.map((r) => r.layout);
     this.#snapshots = roots.map((r) => r.snapshot !== null);
   }
 
   /** Whether this plan computes what `key` asks for with leaves bound so. */
-  fits(key: Signature, environment: string, bound: readonly Bound[], roots: readonly Root[]): boolean {
+  fits(key: Signature, bound: readonly Bound[], roots: readonly Root[]): boolean {
     const own = this.signature;
-    if (environment !== this.environment || roots.length !== own.roots.length) return false;
+    if (roots.length !== own.roots.length) return false;
     const { order, operands, leaves } = own.walk;
     if (key.walk.order.length !== order.length || !sameNumbers(key.walk.operands, operands)) return false;
     if (!sameNumbers(key.walk.leaves, leaves) || !sameNumbers(key.roots, own.roots)) return false;

@@ -76,6 +76,7 @@ export interface RandomOptions extends Omit<TensorOptions, "dtype"> {
 
 function draw(f: (s: Stream) => Node, { generator = defaultGenerator, requiresGrad = false }: RandomOptions): Tensor {
   const node = f(generator.stream());
+  engine.checkFits(node);
   return requiresGrad
     ? wrap(new Cell("tensor", node.dtype, node.shape, node), true)
     : wrap(engine.trace(node, false, false));

@@ -46,11 +46,10 @@ type Taken = { readonly slot: Slot } | { readonly cell: Cell; readonly from: "pr
 
 const noRuns: ReadonlySet<Run> = new Set();
 
+/** Of one device: plans are found among those made for it, with the optimisations it was made with. */
 export class Runner {
   readonly device: Device;
   readonly counters: Counters = { runs: 0, hits: 0, recomputed: 0 };
-  /** Names of optimisations switched off; part of every plan's key. */
-  off = "";
   readonly #plans = new Map<number, Plan[]>();
   /** All plans with their hashes, the one run last at the end. */
   readonly #recent = new Map<Plan, number>();
@@ -165,8 +164,7 @@ export class Runner {
 
   #plan(key: Signature, bound: readonly Bound[], roots: readonly Root[]): readonly [Plan, Variant] {
     const hash = signatureHash(roots);
-    const environment = `${this.device.name} ${this.off}`;
-    const known = this.#plans.get(hash)?.find((p) => p.fits(key, environment, bound, roots));
+    const known = this.#plans.get(hash)?.find((p) => p.fits(key, bound, roots));
     if (known !== undefined) {
       const variant = known.variant(this.device);
       this.counters.hits += 1;
@@ -175,7 +173,7 @@ export class Runner {
       return [known, variant];
     }
     const layouts = bound.map((b) => (b === null || isHost(b) ? null : b.layout));
-    const plan = new Plan(key, environment, layouts, roots);
+    const plan = new Plan(key, layouts, roots);
     // Compiled before it is kept: a graph the device refuses leaves no trace.
     const variant = plan.variant(this.device);
     this.#plans.set(hash, [...(this.#plans.get(hash) ?? []), plan]);

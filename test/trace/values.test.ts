@@ -520,7 +520,12 @@ describe("errors of the device", () => {
 
   test("name a tensor that is too large before anything runs", () => {
     fresh({ largest: 100_000 });
-    expect(() => zeros([1000, 1000]).add(1)).toThrow(/1000000 elements/);
+    expect(() => zeros([1000, 1000])).toThrow(/1000000 elements/);
+    const row = tensor(new Float32Array(1000));
+    const column = row.reshape(1000, 1);
+    expect(() => row.mul(column).reshape(10, 1000, 100, 1).sum(3)).toThrow(/sum.*1000000 elements/);
+    // The product of a contraction need not be stored.
+    expect(row.mul(column).sum(1).shape).toEqual([1000]);
   });
 });
 
