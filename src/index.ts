@@ -9,6 +9,7 @@ export * from "./data/index.ts";
 export { gradcheck } from "./trace/gradcheck.ts";
 export type { GradcheckOptions } from "./autodiff/check.ts";
 export type { Device, DeviceMemory } from "./ir/device.ts";
+export { type DeviceName, type DeviceOptions, selectDevice } from "./runtime/select.ts";
 export type { DType, HostArray } from "./ir/dtype.ts";
 export {
   DeviceError,

@@ -38,6 +38,8 @@ export interface Capabilities {
 
 /** Leaves the context in its default state, apart from the viewport, which is put back. Takes some 20 ms. */
 export function probeCapabilities(gl: WebGL2): Capabilities {
+  // A context of the caller's may not have been asked; without it nothing can be drawn to float textures.
+  gl.getExtension("EXT_color_buffer_float");
   const limit = (name: number): number => Number(gl.getParameter(name));
   const viewport = gl.getParameter(gl.VIEWPORT) as ArrayLike<number>;
   const bench = new ProbeBench(gl);

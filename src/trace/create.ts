@@ -8,8 +8,8 @@ import * as ops from "../ir/ops/index.ts";
 import { checkExtents, normalizeAxis, numel, show, type Shape } from "../ir/shape.ts";
 import { Cell } from "./cell.ts";
 import { engine } from "./engine.ts";
-import { apply, scalar, wrap, type Handle, type Scalar } from "./handle.ts";
-import type { Tensor } from "./tensor.ts";
+import { apply, scalar, type Handle, type Scalar } from "./handle.ts";
+import { newTensor, type Tensor } from "./tensor.ts";
 
 export interface TensorOptions {
   readonly dtype?: DType;
@@ -34,8 +34,8 @@ const isTyped = (data: TensorData): data is TypedArray => ArrayBuffer.isView(dat
 /** A leaf from a node; one that requires a gradient is a cell, so that optimizers can assign it. */
 function made(node: Node, requiresGrad: boolean): Tensor {
   engine.checkFits(node);
-  if (!requiresGrad) return wrap(engine.trace(node, false, false));
-  return wrap(
+  if (!requiresGrad) return newTensor(engine.trace(node, false, false));
+  return newTensor(
     new Cell("tensor", node.dtype, node.shape, node.source?.kind === "input" ? node.source.array : node),
     true,
   );

@@ -10,9 +10,9 @@ import { philox4x32, type Words4 } from "../ir/philox.ts";
 import { checkExtents, type Shape } from "../ir/shape.ts";
 import { Cell } from "./cell.ts";
 import { engine } from "./engine.ts";
-import { apply, scalar, wrap, type Handle } from "./handle.ts";
+import { apply, scalar, type Handle } from "./handle.ts";
 import type { TensorOptions } from "./create.ts";
-import type { Tensor } from "./tensor.ts";
+import { newTensor, type Tensor } from "./tensor.ts";
 
 /** A seed and how many draws were taken from it. Two generators of one seed draw the same. */
 export class Generator {
@@ -78,8 +78,8 @@ function draw(f: (s: Stream) => Node, { generator = defaultGenerator, requiresGr
   const node = f(generator.stream());
   engine.checkFits(node);
   return requiresGrad
-    ? wrap(new Cell("tensor", node.dtype, node.shape, node), true)
-    : wrap(engine.trace(node, false, false));
+    ? newTensor(new Cell("tensor", node.dtype, node.shape, node), true)
+    : newTensor(engine.trace(node, false, false));
 }
 
 /** Uniform in [0, 1). */
@@ -129,5 +129,5 @@ export function randperm(n: number, { generator = defaultGenerator }: RandomOpti
     const j = Math.floor((words[used % 4]! / 2 ** 32) * (i + 1));
     [order[i], order[j]] = [order[j]!, order[i]!];
   }
-  return wrap(engine.trace(ops.input({ kind: "input", array: order }, "i32", [n]), false, false));
+  return newTensor(engine.trace(ops.input({ kind: "input", array: order }, "i32", [n]), false, false));
 }
