@@ -56,7 +56,9 @@ export function makeLayout(
   while (Math.ceil(total / P) > limits.maxTextureSize && W * P * 2 <= limits.maxTextureSize) P *= 2;
   const width = W * P;
   const height = Math.max(1, Math.ceil(total / P));
-  if (width > limits.maxTextureSize || height > limits.maxTextureSize) return null;
+  // Nothing is stored of a shape without elements, however large its other axes are.
+  const fits = width <= limits.maxTextureSize && height <= limits.maxTextureSize;
+  if (!fits && numel(shape) > 0) return null;
   const digits = (all: readonly Digit[]): string =>
     all.map((d) => `${d.dim}${d.div === 1 ? "" : `/${d.div}`}:${d.extent}`).join(" ");
   const text = `[${shape.join(",")}] ${digits(rows)} | ${digits(cols)} R${R}${split < 0 ? "" : `@${split}`} P${P}`;

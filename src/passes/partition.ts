@@ -58,7 +58,8 @@ export function partition(
   limits: PartitionLimits,
 ): Partition {
   const order = usersFirst([...roots.keys()], leaf);
-  const bases = reductionBases(order, leaf);
+  const expanding = expandingMaps(order, leaf);
+  const sitting = sittingOnReductions(order, leaf);
   const tooLarge = oversized(order, leaf, limits);
   const stored = new Map<Node, CutReason>();
   const inlined = new Map<Node, InlineWhy>();
@@ -66,11 +67,12 @@ export function partition(
   const gathered = new Set<Node>();
   const reduceAxes = new Map<string, readonly Axis[]>();
   let nextAxis = 0;
-  const newAxis = (extent: number, role: Axis["role"]): Axis => ({
+  // The outermost extent is a uniform in kernels, so it bounds nothing: coordinates are as different as there.
+  const newAxis = (extent: number, role: Axis["role"], isOutermost: boolean): Axis => ({
     id: nextAxis++,
     name: "",
     extent,
-    bound: extent,
+    bound: isOutermost ? Infinity : extent,
     role,
   });
 
@@ -97,7 +99,8 @@ export function partition(
   const kernelAxes = new Map<Node, readonly Axis[]>();
   const startKernel = (n: Node, reason: CutReason): void => {
     stored.set(n, reason);
-    const axes = n.shape.map((e) => newAxis(e, "row"));
+    const outermost = n.shape.findIndex((e) => e !== 1);
+    const axes = n.shape.map((e, i) => newAxis(e, "row", i === outermost));
     kernelAxes.set(n, axes);
     if (!leaf(n)) askInputs(n, n, axes.map(axisIndex));
   };
@@ -118,7 +121,8 @@ export function partition(
         const axes = n.attrs["axes"] as readonly number[];
         const key = `${kernel.id}:${n.id}`;
         let loops = reduceAxes.get(key);
-        if (loops === undefined) reduceAxes.set(key, (loops = axes.map((a) => newAxis(x!.shape[a]!, "reduce"))));
+        if (loops === undefined)
+          reduceAxes.set(key, (loops = axes.map((a, i) => newAxis(x!.shape[a]!, "reduce", i === 0))));
         const full: Index[] = [];
         for (let i = 0, outer = 0, inner = 0; i < x!.shape.length; i++) {
           full.push(axes.includes(i) ? axisIndex(loops[inner++]!) : at[outer++]!);
@@ -130,7 +134,7 @@ export function partition(
         ask(n.inputs[1]!, kernel, at);
         gathered.add(x!);
         const axis = n.attrs["axis"] as number;
-        const opaque = axisIndex(newAxis(x!.shape[axis]!, "row"));
+        const opaque = axisIndex(newAxis(x!.shape[axis]!, "row", false));
         ask(
           x!,
           kernel,
@@ -181,11 +185,11 @@ export function partition(
       if (n.op.kind === "reduce") return { store: "reduction" };
     }
     const forced = tooLarge.get(n);
-    if (forced !== undefined && !isExpanding(n)) return { store: forced };
+    if (forced !== undefined && !expanding.has(n)) return { store: forced };
     if (n.op.kind === "view") return paths > MAX_PATHS * 4 && !onLeaf(n) ? { store: "paths" } : { inline: "view" };
     if (inPlace) return { inline: "epilogue" };
-    if (isExpanding(n) && asked.every((d) => d.inLoop)) return { inline: "expanding" };
-    if (sitsOnReduction(n)) return { store: "epilogue" };
+    if (expanding.has(n) && asked.every((d) => d.inLoop)) return { inline: "expanding" };
+    if (sitting.has(n)) return { store: "epilogue" };
     if (paths > MAX_PATHS) return { store: "paths" };
     if (n.op.kind === "map" && (n.op.trivial === true || scalesByNumber(n) || isMask(n))) return { inline: "trivial" };
     // Each element is computed once either way: storing it would only add a write and a read.
@@ -201,55 +205,6 @@ export function partition(
     let at = n;
     while (at.op.kind === "view") at = at.inputs[0]!;
     return leaf(at) || at.op.kind === "leaf";
-  }
-
-  /** Law 1: larger than each operand before its own views; the product of a contraction, or a mask of one. */
-  function isExpanding(n: Node): boolean {
-    if (n.op.kind !== "map") return false;
-    let grows = false;
-    for (const e of n.inputs) {
-      let base = e;
-      while (base.op.kind === "view") base = base.inputs[0]!;
-      if (base.op.kind === "leaf" && !leaf(base)) continue;
-      if (numel(base.shape) < numel(n.shape) || (!leaf(base) && isExpanding(base))) grows = true;
-      else return false;
-    }
-    return grows;
-  }
-
-  /**
-   * Whether n is elementwise work on a reduction of the same size that could be done where that reduction ends: no
-   * other operand may depend on the reduction.
-   */
-  function sitsOnReduction(n: Node): boolean {
-    const base = bases.get(n);
-    if (base === undefined) return false;
-    const seen = new Set<Node>();
-    const stack = [n];
-    while (stack.length > 0) {
-      const e = stack.pop()!;
-      if (seen.has(e) || e.id < base.id) continue;
-      seen.add(e);
-      if (e === base) continue;
-      if (leaf(e)) continue;
-      // Beside the elementwise chain: must not lead back to the reduction.
-      if (bases.get(e) !== base && reaches(e, base)) return false;
-      if (bases.get(e) === base) stack.push(...e.inputs);
-    }
-    return true;
-  }
-
-  function reaches(from: Node, to: Node): boolean {
-    const seen = new Set<Node>();
-    const stack = [from];
-    while (stack.length > 0) {
-      const e = stack.pop()!;
-      if (e === to) return true;
-      if (seen.has(e) || e.id < to.id || leaf(e)) continue;
-      seen.add(e);
-      stack.push(...e.inputs);
-    }
-    return false;
   }
 
   /** A product or quotient with one number: a multiply costs less than a fetch. */
@@ -268,24 +223,76 @@ export function partition(
     return at.op.kind === "leaf" && at.op.role !== "buffer" && at.op.role !== "iota";
   }
 
-  /** Buffers a value reads if it is recomputed; work that ends where a reduction ends counts as one. */
+  /** Buffers a value reads if it is recomputed, up to three; work that ends where a reduction ends counts as one. */
   function loadsBelow(n: Node): number {
     const loads = new Set<Node>();
     const seen = new Set<Node>();
     const stack = [n];
-    while (stack.length > 0) {
+    while (stack.length > 0 && loads.size <= 2) {
       const e = stack.pop()!;
       if (seen.has(e)) continue;
       seen.add(e);
       if (
         leaf(e) ||
-        (e !== n && (e.op.kind === "reduce" || e.op.kind === "gather" || (e.op.kind === "map" && sitsOnReduction(e))))
+        (e !== n && (e.op.kind === "reduce" || e.op.kind === "gather" || (e.op.kind === "map" && sitting.has(e))))
       )
         loads.add(e);
       else stack.push(...e.inputs);
     }
     return loads.size;
   }
+}
+
+/** Law 1: maps larger than each operand before its own views; the product of a contraction, or a mask of one. */
+function expandingMaps(order: readonly Node[], leaf: (n: Node) => boolean): Set<Node> {
+  const expanding = new Set<Node>();
+  for (let k = order.length - 1; k >= 0; k--) {
+    const n = order[k]!;
+    if (n.op.kind !== "map") continue;
+    let [grows, all] = [false, true];
+    for (const e of n.inputs) {
+      let base = e;
+      while (base.op.kind === "view") base = base.inputs[0]!;
+      if (base.op.kind === "leaf" && !leaf(base)) continue;
+      if (numel(base.shape) < numel(n.shape) || expanding.has(base)) grows = true;
+      else all = false;
+    }
+    if (grows && all) expanding.add(n);
+  }
+  return expanding;
+}
+
+/**
+ * Elementwise work on a reduction of the same size that could be done where that reduction ends: no other operand may
+ * depend on the reduction.
+ */
+function sittingOnReductions(order: readonly Node[], leaf: (n: Node) => boolean): Set<Node> {
+  const bases = reductionBases(order, leaf);
+  const users = new Map<Node, number>();
+  for (const n of order) if (!leaf(n)) for (const e of new Set(n.inputs)) users.set(e, (users.get(e) ?? 0) + 1);
+  const sitting = new Set<Node>();
+  for (let k = order.length - 1; k >= 0; k--) {
+    const n = order[k]!;
+    const base = bases.get(n);
+    if (base === undefined) continue;
+    const sits = (e: Node): boolean =>
+      e.id < base.id || leaf(e) || (bases.get(e) === base ? sitting.has(e) : !reaches(e, base, leaf));
+    if (n === base || n.inputs.every(sits)) sitting.add(n);
+  }
+  return sitting;
+}
+
+function reaches(from: Node, to: Node, leaf: (n: Node) => boolean): boolean {
+  const seen = new Set<Node>();
+  const stack = [from];
+  while (stack.length > 0) {
+    const e = stack.pop()!;
+    if (e === to) return true;
+    if (seen.has(e) || e.id < to.id || leaf(e)) continue;
+    seen.add(e);
+    stack.push(...e.inputs);
+  }
+  return false;
 }
 
 /** For each node the reduction of its size below it, through elementwise work and views that only move elements. */

@@ -416,7 +416,7 @@ function someAxes(chance: Chance, rank: number): number[] {
 
 const applyReduce: Family = ({ step: s, chance, builder }) => {
   const op = chance.pick(reduces);
-  const dtype = chance.pick(op.probes ?? ["f32"]);
+  const dtype = chance.pick(op.probes ?? (["f32"] as const));
   const jumps = op.form === "index" || op === o.amaxReduce || op === o.aminReduce;
   const x = builder.find(s.a, (e) => e.node.dtype === dtype && shapeOf(e).length > 0 && (e.exact || !jumps));
   if (x === undefined) return;

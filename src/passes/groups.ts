@@ -1,0 +1,268 @@
+/**
+ * Groups stored values that one draw can write: values of one form of layout where one reads the other in place, or
+ * both loop over the same operands. A value that reads two groups in place joins them all.
+ */
+import { isConstant } from "../ir/affine.ts";
+import type { Layout } from "../ir/layout.ts";
+import type { Node } from "../ir/node.ts";
+import type { DeviceProfile } from "../ir/plan.ts";
+import { MAX_NUMBERS, MAX_OPERATIONS, type Demand, type Partition } from "./partition.ts";
+
+/** The groups in an order in which their kernels can run. */
+export function groupStores(
+  partition: Partition,
+  layouts: ReadonlyMap<Node, Layout>,
+  stores: (n: Node) => number,
+  profile: DeviceProfile,
+): readonly (readonly Node[])[] {
+  const grouping = new Grouping(partition, layouts, stores, profile);
+  for (const n of [...partition.stored.keys()].sort((a, b) => a.id - b.id)) grouping.add(n);
+  return grouping.inOrder();
+}
+
+interface Group {
+  /** By age of the first member. */
+  readonly ordinal: number;
+  readonly nodes: Node[];
+  /** More than that of each group it reads, so that a search knows where it need not look. */
+  level: number;
+  readonly readers: Set<Group>;
+}
+
+class Grouping {
+  private readonly partition: Partition;
+  private readonly layouts: ReadonlyMap<Node, Layout>;
+  private readonly stores: (n: Node) => number;
+  private readonly profile: DeviceProfile;
+  private readonly groups = new Set<Group>();
+  private readonly groupOf = new Map<Node, Group>();
+  /** Which stored values read a node inside a loop. */
+  private readonly looping = new Map<Node, Node[]>();
+  private readonly contents = new Map<Node, Contents>();
+
+  constructor(
+    partition: Partition,
+    layouts: ReadonlyMap<Node, Layout>,
+    stores: (n: Node) => number,
+    profile: DeviceProfile,
+  ) {
+    this.partition = partition;
+    this.layouts = layouts;
+    this.stores = stores;
+    this.profile = profile;
+  }
+
+  /** Nodes come inputs first. */
+  add(n: Node): void {
+    let own: Group = { ordinal: this.groupOf.size, nodes: [n], level: 0, readers: new Set() };
+    this.groups.add(own);
+    this.groupOf.set(n, own);
+    this.settle(own);
+    if (!this.profile.off.includes("outputs")) {
+      for (const g of this.candidates(n)) {
+        if (g === own || !this.joins(n, g) || !this.fits(g, own)) continue;
+        this.merge(g, own);
+        own = g;
+      }
+    }
+    for (const d of this.loops(n)) {
+      const all = this.looping.get(d.node);
+      if (all === undefined) this.looping.set(d.node, [n]);
+      else all.push(n);
+    }
+  }
+
+  /** Groups with a value n reads, or that read in a loop what n reads in a loop, oldest first. */
+  private candidates(n: Node): readonly Group[] {
+    const near = [...this.reads(n).map((d) => d.node), ...this.loops(n).flatMap((d) => this.looping.get(d.node) ?? [])];
+    const found = new Set(near.map((e) => this.groupOf.get(e)).filter((g) => g !== undefined));
+    return [...found].sort((a, b) => a.ordinal - b.ordinal);
+  }
+
+  private reads(n: Node): readonly Demand[] {
+    return this.partition.reads.get(n)!;
+  }
+
+  private loops(n: Node): readonly Demand[] {
+    return this.reads(n).filter((d) => d.inLoop);
+  }
+
+  private joins(n: Node, g: Group): boolean {
+    return g.nodes.some((e) => readsInPlace(this.partition, n, e) || this.sharesLoop(n, e));
+  }
+
+  /** Whether both kernels read one operand inside a loop of as many trips. */
+  private sharesLoop(a: Node, b: Node): boolean {
+    const trips = new Map(this.loops(b).map((d) => [d.node, d.trips]));
+    return this.loops(a).some((d) => trips.get(d.node) === d.trips);
+  }
+
+  private fits({ nodes: a }: Group, { nodes: b }: Group): boolean {
+    const all = [...a, ...b];
+    const layout = this.layouts.get(a[0]!)!;
+    const targets = all.reduce((sum, e) => sum + this.stores(e), 0) * layout.R;
+    return (
+      a[0]!.dtype === b[0]!.dtype &&
+      layoutForm(this.layouts.get(b[0]!)!) === layoutForm(layout) &&
+      targets <= this.profile.maxDrawBuffers &&
+      this.isSmall(all) &&
+      this.readsOnlyInPlace(a, b) &&
+      this.readsOnlyInPlace(b, a) &&
+      !this.reachesThroughOthers(this.groupOf.get(a[0]!)!, this.groupOf.get(b[0]!)!) &&
+      !this.reachesThroughOthers(this.groupOf.get(b[0]!)!, this.groupOf.get(a[0]!)!)
+    );
+  }
+
+  /** Whether one kernel may hold all of it. */
+  private isSmall(nodes: readonly Node[]): boolean {
+    const { partition, contents } = this;
+    const all = { loads: new Set<Node>(), operations: new Set<Node>(), numbers: new Set<Node>() };
+    for (const n of nodes) {
+      let own = contents.get(n);
+      if (own === undefined) contents.set(n, (own = contentsOf(partition, n)));
+      for (const e of own.loads) all.loads.add(e);
+      for (const e of own.operations) all.operations.add(e);
+      for (const e of own.numbers) all.numbers.add(e);
+    }
+    for (const n of nodes) all.loads.delete(n);
+    return (
+      all.loads.size <= partition.limits.inputs &&
+      all.operations.size <= MAX_OPERATIONS &&
+      all.numbers.size <= MAX_NUMBERS
+    );
+  }
+
+  /** Whether members of `a` read those of `b` at their own coordinates or not at all: others are not computed yet. */
+  private readsOnlyInPlace(a: readonly Node[], b: readonly Node[]): boolean {
+    return a.every((n) =>
+      b.every((e) => readsInPlace(this.partition, n, e) || !this.reads(n).some((d) => d.node === e)),
+    );
+  }
+
+  /** Whether `a` needs a value of `b` by way of a third kernel: then they cannot be one draw. */
+  private reachesThroughOthers(a: Group, b: Group): boolean {
+    const seen = new Set<Group>([a, b]);
+    const stack: Group[] = [a];
+    while (stack.length > 0) {
+      const g = stack.pop()!;
+      for (const other of this.readBy(g)) {
+        if (other === b && g !== a) return true;
+        if (seen.has(other) || other.level <= b.level) continue;
+        seen.add(other);
+        stack.push(other);
+      }
+    }
+    return false;
+  }
+
+  private *readBy(g: Group): Iterable<Group> {
+    for (const n of g.nodes) {
+      for (const d of this.reads(n)) {
+        const other = this.groupOf.get(d.node);
+        if (other !== undefined && other !== g) yield other;
+      }
+    }
+  }
+
+  private merge(g: Group, own: Group): void {
+    g.nodes.push(...own.nodes);
+    for (const e of own.nodes) this.groupOf.set(e, g);
+    for (const r of own.readers) g.readers.add(r);
+    g.readers.delete(g);
+    this.groups.delete(own);
+    this.settle(g);
+  }
+
+  /** Raises the level of a group whose members are new, and of those that read it. */
+  private settle(group: Group): void {
+    const stack = [group];
+    while (stack.length > 0) {
+      const g = stack.pop()!;
+      const before = g.level;
+      for (const other of this.readBy(g)) {
+        if (g === group) other.readers.add(g);
+        g.level = Math.max(g.level, other.level + 1);
+      }
+      if (g.level === before && g !== group) continue;
+      for (const r of g.readers) if (this.groups.has(r) && r.level <= g.level) stack.push(r);
+    }
+  }
+
+  inOrder(): readonly (readonly Node[])[] {
+    const out: (readonly Node[])[] = [];
+    const state = new Map<Group, "open" | "done">();
+    for (const start of this.groups) {
+      const stack: Group[] = [start];
+      while (stack.length > 0) {
+        const g = stack[stack.length - 1]!;
+        if (state.get(g) === "done") {
+          stack.pop();
+          continue;
+        }
+        if (state.get(g) === "open") {
+          state.set(g, "done");
+          out.push(g.nodes);
+          stack.pop();
+          continue;
+        }
+        state.set(g, "open");
+        for (const other of this.readBy(g)) if (state.get(other) === undefined) stack.push(other);
+      }
+    }
+    return out;
+  }
+}
+
+/** What a kernel that stores one node holds. */
+interface Contents {
+  readonly loads: ReadonlySet<Node>;
+  readonly operations: ReadonlySet<Node>;
+  readonly numbers: ReadonlySet<Node>;
+}
+
+function contentsOf(partition: Partition, n: Node): Contents {
+  const operations = new Set<Node>();
+  const numbers = new Set<Node>();
+  const seen = new Set<Node>([n]);
+  const stack = [n];
+  while (stack.length > 0) {
+    const e = stack.pop()!;
+    if (e.op.kind === "map") operations.add(e);
+    if (e.op.kind === "leaf" && (e.op.role === "uniform" || e.op.role === "count")) numbers.add(e);
+    for (const x of e.inputs) {
+      if (seen.has(x) || !partition.inlined.has(x)) continue;
+      seen.add(x);
+      stack.push(x);
+    }
+  }
+  return { loads: new Set(partition.reads.get(n)!.map((d) => d.node)), operations, numbers };
+}
+
+/** A layout apart from axes of extent 1: values of one form are written by one kernel. */
+function layoutForm(l: Layout): string {
+  const real = l.shape.map((_, i) => i).filter((i) => l.shape[i] !== 1);
+  const digits = (all: Layout["rows"]): string =>
+    all.map((d) => `${real.indexOf(d.dim)}/${d.div}:${d.extent}`).join(" ");
+  return `${real.map((i) => l.shape[i]).join(",")} ${digits(l.rows)}|${digits(l.cols)} ${l.R} ${l.split} ${l.P}`;
+}
+
+/** Whether n's kernel reads stored node e once, at n's own coordinates. */
+function readsInPlace(partition: Partition, n: Node, e: Node): boolean {
+  const all = partition.reads.get(n)!.filter((d) => d.node === e);
+  const real = partition.axes.get(n)!.filter((_, d) => n.shape[d] !== 1);
+  const at = all[0]?.at.filter((i) => !isConstant(i)) ?? [];
+  return (
+    all.length === 1 &&
+    at.length === real.length &&
+    at.every((i, d) => {
+      const term = i.terms[0]!;
+      return (
+        i.offset === 0 &&
+        i.terms.length === 1 &&
+        term.coef === 1 &&
+        term.atom.kind === "axis" &&
+        term.atom.axis === real[d]
+      );
+    })
+  );
+}
