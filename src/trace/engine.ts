@@ -201,10 +201,10 @@ export class Engine {
     if (this.#assigned.size > 0) this.#steps += 1;
     this.#publish(uploads);
     this.#assigned.clear();
-    this.#snapshots.clear();
     this.#fresh.clear();
     this.#borrowed.clear();
     if (run !== null) this.#settle(run, asked);
+    this.#snapshots.clear();
     const reads = this.#reads;
     this.#reads = reads.filter((r) => !this.#answer(r));
   }
@@ -316,7 +316,7 @@ export class Engine {
   /** What the run computed is pending no more. */
   #settle(run: Run, asked: readonly Value[]): void {
     this.#submits += 1;
-    for (const v of asked) place(v, run);
+    for (const v of [...asked, ...this.#snapshots]) place(v, run);
     for (const { value } of this.#reads) place(value, run);
     const left: Value[] = [];
     let youngest = this.#base;

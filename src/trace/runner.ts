@@ -80,7 +80,13 @@ export class Runner {
       );
       const carried = this.#carried(graph);
       const key = signature(graph, roots);
-      const bound = graph.leaves.map((number) => this.#bind(graph.order[number]!, from));
+      const bound: Bound[] = [];
+      for (const number of graph.leaves) {
+        const at = bindingOf(graph.order[number]!, from);
+        // What was at hand may have gone while carried values were computed.
+        if (at === undefined) return this.execute(roots);
+        bound.push(at);
+      }
       for (const b of bound) if (b !== null && !isHost(b)) this.#busy.add(b);
       const [plan, variant] = this.#plan(key, bound, roots);
       // A run may not read what its own executable keeps and is about to overwrite.
@@ -148,20 +154,6 @@ export class Runner {
     return values;
   }
 
-  #bind(n: Node, from: ReadonlySet<Run>): Bound {
-    const { source } = n;
-    switch (source?.kind) {
-      case "input":
-        return source.array;
-      case "cell":
-        return (source.cell as Cell).at(source.version);
-      case "carried":
-        return found((source.value as Value).stored());
-      default:
-        return found(atHand(n, from));
-    }
-  }
-
   #plan(key: Signature, bound: readonly Bound[], roots: readonly Root[]): readonly [Plan, Variant] {
     const hash = signatureHash(roots);
     const known = this.#plans.get(hash)?.find((p) => p.fits(key, bound, roots));
@@ -191,7 +183,7 @@ export class Runner {
     });
     if (roots.length === 0) return;
     this.execute(roots);
-    graph.leaves.forEach((number, i) => (bound[i] ??= this.#bind(graph.order[number]!, noRuns)));
+    graph.leaves.forEach((number, i) => (bound[i] ??= bindingOf(graph.order[number]!, noRuns) ?? null));
     for (const b of bound) if (b !== null && !isHost(b)) this.#busy.add(b);
   }
 
@@ -400,9 +392,22 @@ function readsOwn(graph: Walk, bound: readonly Bound[], variant: Variant, from: 
   });
 }
 
-function found(at: DeviceBuffer | HostArray | null): DeviceBuffer | HostArray {
-  if (at === null) throw new InvariantError("a leaf has no storage when its plan runs");
-  return at;
+/** What a leaf is bound to; undefined for a computed node that is at hand no more. */
+function bindingOf(n: Node, from: ReadonlySet<Run>): Bound | undefined {
+  const { source } = n;
+  switch (source?.kind) {
+    case "input":
+      return source.array;
+    case "cell":
+      return (source.cell as Cell).at(source.version);
+    case "carried": {
+      const at = (source.value as Value).stored();
+      if (at === null) throw new InvariantError("a carried value has no storage when its plan runs");
+      return at;
+    }
+    default:
+      return atHand(n, from) ?? undefined;
+  }
 }
 
 /** For every node the number of a cell leaf below it that cannot be read any more, or -1. */
