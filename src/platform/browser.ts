@@ -7,6 +7,7 @@ export const platform: Platform = {
   name: "browser",
   readsSynchronously: false,
   env: () => undefined,
+  loadOwn: (path) => Promise.reject(new Error(`${path} is not in a browser's bundle`)),
   createContext,
   readBytes,
   writeBytes,

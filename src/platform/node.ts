@@ -11,6 +11,7 @@ export const platform: Platform = {
   name: "node",
   readsSynchronously: true,
   env: (name) => process.env[name],
+  loadOwn: (path) => import(new URL(`../${path}${import.meta.url.slice(-3)}`, import.meta.url).href),
   createContext: createHeadlessContext,
   readBytes,
   writeBytes,

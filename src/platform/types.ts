@@ -26,6 +26,12 @@ export interface Platform {
   /** An environment variable; undefined when unset, and always in browsers. */
   env(name: string): string | undefined;
 
+  /**
+   * A module of this package by its path without suffix, apart from what bundlers follow: what only a debug level
+   * needs. Rejects in browsers and in bundles.
+   */
+  loadOwn(path: string): Promise<unknown>;
+
   /** A context with EXT_color_buffer_float on, on the given canvas where one is given. Never throws. */
   createContext(options?: { readonly canvas?: unknown }): ContextResult;
 
