@@ -58,11 +58,7 @@ export async function run(args: readonly string[]): Promise<number> {
   return Number(process.exitCode ?? 0);
 }
 
-async function write(
-  out: string,
-  plans: readonly PlanIndex[],
-  texts: readonly ReadonlyMap<string, string>[],
-): Promise<void> {
+function write(out: string, plans: readonly PlanIndex[], texts: readonly ReadonlyMap<string, string>[]): void {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   for (const [i, files] of texts.entries()) {

@@ -47,7 +47,7 @@ describe.each<[Rule, number]>([
     for (let i = 0; i < 3; i++) step(noise(64));
     const { programs } = device.counters;
     for (const [i, size] of [64, 50, 37, 64, 50, 37, 64].entries()) {
-      optimizer.paramGroups[0]!.lr = 0.1 / (i + 1);
+      optimizer.paramGroups[0].lr = 0.1 / (i + 1);
       await step(noise(size)).item();
     }
     expect(device.counters.programs).toBe(programs);

@@ -1,5 +1,5 @@
 /**
- * Expand and sum, which are each other's adjoint, and broadcasting made of them.
+ * Expand and sum, which are each other's adjoint.
  */
 import type { DType } from "../dtype.ts";
 import { InvariantError, ShapeError } from "../errors.ts";
@@ -70,10 +70,4 @@ export function unreduce(g: Node, shape: Shape, axes: readonly number[]): Node {
     ),
     shape,
   );
-}
-
-/** Operands expanded to their common shape. */
-export function broadcast(op: string, a: Node, b: Node): [Node, Node] {
-  const shape = broadcastShapes(op, a.shape, b.shape);
-  return [expand(a, shape), expand(b, shape)];
 }

@@ -22,7 +22,6 @@ export * from "./leaf.ts";
 export * from "./reduce.ts";
 export * from "./transcendental.ts";
 export * from "./view.ts";
-export type { BinaryOp, Operand, UnaryOp } from "./define.ts";
 
 function collect(files: readonly object[]): readonly Definition[] {
   const found: Definition[] = [];
