@@ -4,7 +4,7 @@
 import type { DType } from "../dtype.ts";
 import { InvariantError, ShapeError } from "../errors.ts";
 import { reduce, view, type Node, type ReduceDefinition, type ViewDefinition } from "../node.ts";
-import { broadcastShapes, checkExtents, sameShape, show, type Shape } from "../shape.ts";
+import { checkExtents, sameShape, show, type Shape } from "../shape.ts";
 import { reshape } from "./view.ts";
 
 export const expandView: ViewDefinition = {
