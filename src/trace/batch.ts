@@ -13,8 +13,8 @@ import { Value } from "./value.ts";
 export function realize(...tensors: readonly Handle[]): void {
   engine.submit(tensors.flatMap(({ state }) => (state instanceof Value ? [state] : [])));
   for (const { state } of tensors) {
-    if (state instanceof Value) engine.fetch(state);
-    else engine.fetchCell(state);
+    if (state instanceof Value) engine.reads.fetch(state);
+    else engine.reads.fetchCell(state);
   }
 }
 

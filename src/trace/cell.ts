@@ -178,7 +178,7 @@ export class Cell implements CellIdentity {
   dispose(): void {
     free(this.storage);
     unreachable.unregister(this);
-    this.pending = null;
+    this.pending = this.initial = null;
     this.disposed = true;
   }
 }

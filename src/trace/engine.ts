@@ -9,7 +9,7 @@
 import { defaultDevice } from "../compose.ts";
 import type { Device, DeviceBuffer } from "../ir/device.ts";
 import { BYTES_PER_ELEMENT, type HostArray } from "../ir/dtype.ts";
-import { DisposedError, GradError, InvariantError, StaleTensorError } from "../ir/errors.ts";
+import { DisposedError, GradError, StaleTensorError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { detach } from "../ir/ops/compare.ts";
 import { numel } from "../ir/shape.ts";
@@ -17,6 +17,7 @@ import { isHost, type Cell } from "./cell.ts";
 import { callerLine } from "./lines.ts";
 import { lost } from "./lost.ts";
 import type { Root, Run } from "./plan.ts";
+import { Reads } from "./reads.ts";
 import { firstVersion, place, Runner } from "./runner.ts";
 import { Value } from "./value.ts";
 
@@ -34,12 +35,6 @@ export interface GradientHolder {
   gradientSeen: boolean;
 }
 
-interface Reading {
-  readonly value: Value;
-  readonly resolve: (array: HostArray | Promise<HostArray>) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 export class Engine {
   #runner: Runner | null = null;
   #pending: Value[] = [];
@@ -51,7 +46,7 @@ export class Engine {
   readonly #holders = new Set<GradientHolder>();
   /** Those whose gradient the step being submitted consumes: it need not be stored. */
   readonly #taken = new Set<GradientHolder>();
-  #reads: Reading[] = [];
+  readonly reads: Reads = new Reads(this);
   /** Earlier runs whose stored intermediates the next submit may use (`item()` before `backward()`). */
   readonly #borrowed = new Set<Run>();
   /** Assignments of the step being built, with what was pending before. */
@@ -124,7 +119,11 @@ export class Engine {
 
   /** What a cell's handle means now. Host values assigned to cells are published by this: they need no plan. */
   expression(cell: Cell): Node {
-    if (cell.pending !== null && hostValue(cell.pending) !== null) this.#publish(this.#uploads());
+    cell.checkAlive();
+    if (cell.pending !== null && hostValue(cell.pending) !== null) {
+      this.#publish(this.#uploads());
+      this.#steps += 1;
+    }
     return cell.expression;
   }
 
@@ -188,6 +187,7 @@ export class Engine {
   }
 
   #attempt(asked: readonly Value[]): void {
+    for (const cell of this.#assigned) if (cell.pending === null) this.#assigned.delete(cell);
     const roots = this.#roots(asked);
     for (const run of this.#borrowed) if (run.walk === null) this.#borrowed.delete(run);
     const uploads = this.#uploads();
@@ -205,8 +205,7 @@ export class Engine {
     this.#borrowed.clear();
     if (run !== null) this.#settle(run, asked);
     this.#snapshots.clear();
-    const reads = this.#reads;
-    this.#reads = reads.filter((r) => !this.#answer(r));
+    this.reads.answer();
   }
 
   /** Drops what nobody asked for by name and what reads values that are gone; whether there was any. */
@@ -222,12 +221,7 @@ export class Engine {
     for (const v of this.#snapshots) if (isLost(v)) this.#snapshots.delete(v);
     for (const v of this.#differentiated) if (isLost(v)) this.#differentiated.delete(v);
     for (const h of this.#holders) if (isLost(h.gradient)) this.#holders.delete(h);
-    this.#reads = this.#reads.filter((r) => {
-      if (!isLost(r.value)) return true;
-      r.value.reading = null;
-      r.reject(new StaleTensorError(r.value.lost));
-      return false;
-    });
+    this.reads.drop(isLost);
     for (const cell of this.#assigned) {
       const gone = lost(cell.pending!);
       if (gone === null) continue;
@@ -267,7 +261,7 @@ export class Engine {
     const all: [Cell, DeviceBuffer | HostArray][] = [];
     try {
       for (const cell of this.#assigned) {
-        const array = hostValue(cell.pending!);
+        const array = cell.pending === null ? null : hostValue(cell.pending);
         if (array !== null) all.push([cell, this.runner.upload(cell, array)]);
       }
     } catch (error) {
@@ -300,7 +294,7 @@ export class Engine {
       roots.push({ node: v.node, cell: null, first: false, layout: null, snapshot: null });
     };
     for (const v of asked) want(v);
-    for (const { value } of this.#reads) want(value);
+    for (const v of this.reads.values) want(v);
     for (const v of this.#differentiated) want(v);
     for (const h of this.#holders) {
       const g = h.gradient;
@@ -316,8 +310,7 @@ export class Engine {
   /** What the run computed is pending no more. */
   #settle(run: Run, asked: readonly Value[]): void {
     this.#submits += 1;
-    for (const v of [...asked, ...this.#snapshots]) place(v, run);
-    for (const { value } of this.#reads) place(value, run);
+    for (const v of [...asked, ...this.reads.values, ...this.#snapshots]) place(v, run);
     const left: Value[] = [];
     let youngest = this.#base;
     for (const v of this.#pending) {
@@ -334,9 +327,14 @@ export class Engine {
     }
   }
 
-  /** Whether a value that no submit computed depends on a version that is gone; looked at once, two steps on. */
+  /**
+   * Whether a value that no submit computed depends on a version that is gone. Looked at two steps after it was traced,
+   * and then at doubling distances: most are gone at once, and those that never go should cost nothing.
+   */
   #isForgotten(v: Value): boolean {
-    if (v.bornStep !== this.#steps - 2 || v.node === null) return false;
+    const age = this.#steps - v.bornStep;
+    if (v.node === null || age < v.nextLook) return false;
+    v.nextLook = 2 * age;
     const gone = lost(v.node);
     if (gone !== null) v.forget(gone);
     return gone !== null;
@@ -354,92 +352,6 @@ export class Engine {
     this.#base = this.#pending.reduce((id, v) => Math.max(id, v.node?.id ?? 0), this.#base);
     this.#pending = [];
     this.#inputBytes = 0;
-  }
-
-  // Reading.
-
-  /** The value in a buffer or on the host, computed if need be. */
-  fetch(v: Value): DeviceBuffer | HostArray {
-    const at = v.stored() ?? v.run?.kept(v.number);
-    if (at != null) return at;
-    v.expression();
-    if (v.run === null) this.submit([v]);
-    else this.runner.recompute([v]);
-    const result = v.stored();
-    if (result !== null) return result;
-    v.expression();
-    throw new InvariantError("a value that was submitted has no storage");
-  }
-
-  /** Reads a value, now if it was computed, else with the next submit: at the latest when this job ends. */
-  read(v: Value): Promise<HostArray> {
-    if (v.host !== null) return Promise.resolve(v.host);
-    if (v.reading !== null) return v.reading;
-    if (v.stored() !== null || v.run !== null) return this.#download(v, this.fetch(v));
-    v.expression();
-    const reading = new Promise<HostArray>((resolve, reject) => this.#reads.push({ value: v, resolve, reject }));
-    v.reading = reading;
-    queueMicrotask(() => {
-      if (this.#reads.length === 0) return;
-      try {
-        this.submit();
-      } catch (error) {
-        for (const r of this.#reads.splice(0)) {
-          r.value.reading = null;
-          r.reject(error);
-        }
-      }
-    });
-    return reading;
-  }
-
-  /** Starts the read of a value that was just computed; false if it was not, and may be with the next submit. */
-  #answer({ value, resolve, reject }: Reading): boolean {
-    if (value.node !== null && !value.isComputed) return false;
-    try {
-      resolve(this.#download(value, this.fetch(value)));
-    } catch (error) {
-      value.reading = null;
-      reject(error);
-    }
-    return true;
-  }
-
-  #download(v: Value, at: DeviceBuffer | HostArray): Promise<HostArray> {
-    if (isHost(at)) {
-      v.keep(at);
-      return Promise.resolve(at);
-    }
-    // The device takes the values when it is asked, whatever is written later.
-    v.reading = at.read().then(
-      (array) => {
-        v.reading = null;
-        v.keep(array);
-        return array;
-      },
-      (error: unknown) => {
-        v.reading = null;
-        throw error;
-      },
-    );
-    return v.reading;
-  }
-
-  readSync(v: Value): HostArray {
-    if (v.host !== null) return v.host;
-    const at = this.fetch(v);
-    v.keep(isHost(at) ? at : at.readSync());
-    return v.host!;
-  }
-
-  /** Storage of the current version of a cell, after what is assigned to it. */
-  fetchCell(cell: Cell): DeviceBuffer | HostArray {
-    cell.checkAlive();
-    if (cell.pending !== null) this.submit();
-    this.runner.materialise(cell);
-    const at = cell.at(cell.version);
-    if (at === null) throw new InvariantError(`${cell.label} has no storage`);
-    return at;
   }
 }
 

@@ -28,9 +28,9 @@ export function gradcheck(f: (...x: Tensor[]) => Tensor, inputs: readonly Tensor
 /** Values of the leaves `f` reads besides its arguments. */
 function valueOf(leaf: Node): HostArray | undefined {
   const { source } = leaf;
-  if (source?.kind === "carried" && source.value instanceof Value) return engine.readSync(source.value);
+  if (source?.kind === "carried" && source.value instanceof Value) return engine.reads.readSync(source.value);
   if (source?.kind !== "cell") return undefined;
   const cell = source.cell as Cell;
-  const at = source.version === cell.version ? engine.fetchCell(cell) : cell.at(source.version);
+  const at = source.version === cell.version ? engine.reads.fetchCell(cell) : cell.at(source.version);
   return at === null || ArrayBuffer.isView(at) ? (at ?? undefined) : at.readSync();
 }

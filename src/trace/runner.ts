@@ -4,33 +4,19 @@
  */
 import type { Device, DeviceBuffer } from "../ir/device.ts";
 import type { HostArray } from "../ir/dtype.ts";
-import { DeviceError, InvariantError } from "../ir/errors.ts";
+import { InvariantError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { isHost, unloadCells, type Cell } from "./cell.ts";
-import { lost } from "./lost.ts";
-import {
-  Plan,
-  Run,
-  Slot,
-  signature,
-  signatureHash,
-  type Bound,
-  type Root,
-  type Signature,
-  type Variant,
-} from "./plan.ts";
-import type { Value } from "./value.ts";
+import { Outputs } from "./outputs.ts";
+import { Run, Slot, signature, type Bound, type Plan, type Root, type Variant } from "./plan.ts";
+import { Plans } from "./plans.ts";
+import { snapshots, type Value } from "./value.ts";
 import { walk, type Walk } from "./walk.ts";
 
-/** Plans kept; the one not run for longest goes first. */
-const PLANS = 128;
 /** Runs over carried values whose graphs are kept for a recomputation, oldest dropped first. */
 const HISTORY = 64;
 /** Runs whose results are looked for when something is computed again. */
 const LATEST = 4;
-/** Part of the budget in use from which a failure is taken for want of memory. */
-const CROWDED = 0.5;
-
 /** What happened so far, for tests and for the summary of a training. */
 export interface Counters {
   /** Runs of plans. */
@@ -41,33 +27,33 @@ export interface Counters {
   recomputed: number;
 }
 
-/** Where an output buffer came from: if the run fails it holds anything. */
-type Taken = { readonly slot: Slot } | { readonly cell: Cell; readonly from: "previous" | "spare" } | null;
-
 const noRuns: ReadonlySet<Run> = new Set();
 
 /** Of one device: plans are found among those made for it, with the optimisations it was made with. */
 export class Runner {
   readonly device: Device;
-  readonly counters: Counters = { runs: 0, hits: 0, recomputed: 0 };
-  readonly #plans = new Map<number, Plan[]>();
-  /** All plans with their hashes, the one run last at the end. */
-  readonly #recent = new Map<Plan, number>();
   readonly #history: Run[] = [];
   /** The last few runs, whose results need not be computed again. */
   #latest: Run[] = [];
-  /** Values with storage of their own, oldest first. */
-  readonly #snapshots = new Set<WeakRef<Value>>();
   /** Buffers that a run in progress reads, its own and those of runs it waits for. */
   readonly #busy = new Set<DeviceBuffer>();
+  readonly #plans: Plans;
   #depth = 0;
+  #runs = 0;
+  #recomputed = 0;
 
   constructor(device: Device) {
     this.device = device;
+    this.#plans = new Plans(device, this.#busy, (run) => this.#retire(run));
   }
 
+  /** All plans, the one run last at the end. */
   get plans(): readonly Plan[] {
-    return [...this.#recent.keys()];
+    return this.#plans.all;
+  }
+
+  get counters(): Counters {
+    return { runs: this.#runs, hits: this.#plans.hits, recomputed: this.#recomputed };
   }
 
   /** Computes the roots. Results that the runs `from` left in buffers are used instead of computed again. */
@@ -88,7 +74,7 @@ export class Runner {
         bound.push(at);
       }
       for (const b of bound) if (b !== null && !isHost(b)) this.#busy.add(b);
-      const [plan, variant] = this.#plan(key, bound, roots);
+      const [plan, variant] = this.#plans.find(key, bound, roots);
       // A run may not read what its own executable keeps and is about to overwrite.
       if (from.size > 0 && readsOwn(graph, bound, variant, from)) return this.execute(roots);
       this.#initialise(graph, bound, plan);
@@ -114,7 +100,7 @@ export class Runner {
       from.add(v.run);
       v.run.plan.learn(v.number);
     }
-    this.counters.recomputed += values.length;
+    this.#recomputed += values.length;
     const run = this.execute(roots, from);
     for (const v of values) place(v, run);
   }
@@ -154,26 +140,6 @@ export class Runner {
     return values;
   }
 
-  #plan(key: Signature, bound: readonly Bound[], roots: readonly Root[]): readonly [Plan, Variant] {
-    const hash = signatureHash(roots);
-    const known = this.#plans.get(hash)?.find((p) => p.fits(key, bound, roots));
-    if (known !== undefined) {
-      const variant = known.variant(this.device);
-      this.counters.hits += 1;
-      this.#recent.delete(known);
-      this.#recent.set(known, hash);
-      return [known, variant];
-    }
-    const layouts = bound.map((b) => (b === null || isHost(b) ? null : b.layout));
-    const plan = new Plan(key, layouts, roots);
-    // Compiled before it is kept: a graph the device refuses leaves no trace.
-    const variant = plan.variant(this.device);
-    this.#plans.set(hash, [...(this.#plans.get(hash) ?? []), plan]);
-    this.#recent.set(plan, hash);
-    this.#limitPlans(plan);
-    return [plan, variant];
-  }
-
   /** Computes the first versions of cells that the graph reads, in the layouts the plan wants them in. */
   #initialise(graph: Walk, bound: Bound[], plan: Plan): void {
     const roots: Root[] = [];
@@ -200,18 +166,18 @@ export class Runner {
       if (source?.kind !== "uniform") throw new InvariantError("a uniform leaf without a source");
       return source.read();
     });
-    const buffers = this.#withRoom(plan, () => {
-      const taken = variant.numbers.map((_, i) => this.#take(plan, variant, roots[i], i));
+    const buffers = this.#plans.withRoom(plan, () => {
+      const outputs = new Outputs(plan, variant, roots, this.#busy);
       try {
-        const made = variant.executable.run({ leaves, uniforms, outputs: taken.map(bufferOf) });
-        for (const t of taken) if (t !== null) forgo(t);
+        const made = variant.executable.run({ leaves, uniforms, outputs: outputs.buffers });
+        outputs.written();
         return made;
       } catch (error) {
-        for (const t of taken) spoil(t);
+        outputs.spoilt();
         throw error;
       }
     });
-    this.counters.runs += 1;
+    this.#runs += 1;
     const run = new Run(plan, variant, graph, carried);
     run.outputs = buffers.map((buffer, i) => this.#publish(plan, variant.numbers[i]!, roots[i], buffer));
     variant.layouts = buffers.map((b) => b.layout);
@@ -219,21 +185,6 @@ export class Runner {
     for (const old of plan.record(run)) this.#retire(old);
     this.#latest = [run, ...this.#latest.filter((r) => r.walk !== null)].slice(0, LATEST);
     return run;
-  }
-
-  /** A buffer that root i may overwrite. */
-  #take(plan: Plan, variant: Variant, root: Root | undefined, i: number): Taken {
-    if (root === undefined || (root.cell === null && root.snapshot === null)) {
-      const slot = plan.spare(variant, i, this.#busy);
-      return slot === null ? null : { slot };
-    }
-    if (root.cell === null || root.first) return null;
-    for (const from of ["previous", "spare"] as const) {
-      const b = root.cell.storage[from];
-      if (b !== null && !isHost(b) && b.layout === root.cell.layout && !this.#busy.has(b))
-        return { cell: root.cell, from };
-    }
-    return null;
   }
 
   /** Puts a finished result where it belongs. */
@@ -254,7 +205,6 @@ export class Runner {
     }
     if (root?.snapshot != null) {
       root.snapshot.take(buffer);
-      this.#snapshots.add(new WeakRef(root.snapshot));
       return new Slot(buffer);
     }
     const slot = new Slot(buffer);
@@ -286,67 +236,14 @@ export class Runner {
   upload(cell: Cell, array: HostArray): DeviceBuffer | HostArray {
     const { layout } = cell;
     if (layout === null) return array;
-    return this.#withRoom(null, () => this.device.upload(array, cell.dtype, cell.shape, layout));
-  }
-
-  /** Runs `f`; where the device fails with much of its memory in use, frees what can be computed or sent again. */
-  #withRoom<T>(current: Plan | null, f: () => T): T {
-    for (;;) {
-      try {
-        return f();
-      } catch (error) {
-        const { bytes, budget } = this.device.memory();
-        if (!(error instanceof DeviceError) || bytes < CROWDED * budget || !this.#relieve(current)) throw error;
-      }
-    }
-  }
-
-  /** Frees the results of the plan not run for longest, or the oldest snapshot; false if there is neither. */
-  #relieve(current: Plan | null): boolean {
-    for (const plan of this.#recent.keys()) {
-      if (plan === current || plan.isBusy(this.#busy)) continue;
-      this.#drop(plan);
-      return true;
-    }
-    for (const ref of this.#snapshots) {
-      this.#snapshots.delete(ref);
-      const v = ref.deref();
-      if (v === undefined || v.own === null || this.#busy.has(v.own)) continue;
-      v.unload();
-      return true;
-    }
-    return false;
-  }
-
-  #limitPlans(newest: Plan): void {
-    for (const plan of this.#recent.keys()) {
-      if (this.#recent.size <= PLANS) return;
-      if (plan !== newest && !plan.isBusy(this.#busy)) this.#drop(plan);
-    }
-  }
-
-  /** Disposes of a plan. Results that could not be computed again go to the host. */
-  #drop(plan: Plan): void {
-    const hash = this.#recent.get(plan)!;
-    this.#recent.delete(plan);
-    const rest = this.#plans.get(hash)!.filter((p) => p !== plan);
-    if (rest.length === 0) this.#plans.delete(hash);
-    else this.#plans.set(hash, rest);
-    for (const run of plan.runs) {
-      for (const v of run.values) {
-        const at = v.run === run && v.host === null && v.own === null ? run.result(v.number) : null;
-        if (at !== null && (v.node === null || lost(v.node) !== null)) v.keep(at.readSync());
-      }
-    }
-    for (const run of plan.dispose()) this.#retire(run);
+    return this.#plans.withRoom(null, () => this.device.upload(array, cell.dtype, cell.shape, layout));
   }
 
   /** Frees every plan, and brings cells and snapshots to the host. */
   dispose(): void {
-    for (const plan of this.plans) this.#drop(plan);
+    this.#plans.dispose();
     unloadCells();
-    for (const ref of this.#snapshots) ref.deref()?.unload();
-    this.#snapshots.clear();
+    for (const v of snapshots()) v.unload();
     this.#latest = [];
   }
 }
@@ -429,23 +326,4 @@ function staleMessage(leaf: Node): string {
   const source = leaf.source;
   if (source?.kind !== "cell") throw new InvariantError("stale leaves are cells");
   return (source.cell as Cell).staleMessage(source.version);
-}
-
-function bufferOf(t: Taken): DeviceBuffer | null {
-  if (t === null) return null;
-  return "slot" in t ? t.slot.buffer : (t.cell.storage[t.from] as DeviceBuffer);
-}
-
-/** The run has written the buffer: whoever had it, has it no more. */
-function forgo(t: NonNullable<Taken>): void {
-  if ("slot" in t) t.slot.buffer = null;
-  else if (t.from === "spare") t.cell.storage.spare = null;
-}
-
-/** The run failed and may have written half of it. */
-function spoil(t: Taken): void {
-  bufferOf(t)?.release();
-  if (t === null) return;
-  if ("slot" in t) t.slot.buffer = null;
-  else t.cell.storage[t.from] = null;
 }

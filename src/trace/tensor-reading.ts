@@ -70,14 +70,14 @@ export abstract class ReadingTensor extends GradientTensor {
   }
 
   async #read(): Promise<HostArray> {
-    if (this.state instanceof Value) return engine.read(this.state);
-    const at = engine.fetchCell(this.state);
+    if (this.state instanceof Value) return engine.reads.read(this.state);
+    const at = engine.reads.fetchCell(this.state);
     return isHost(at) ? at : at.read();
   }
 
   #readSync(): HostArray {
-    if (this.state instanceof Value) return engine.readSync(this.state);
-    const at = engine.fetchCell(this.state);
+    if (this.state instanceof Value) return engine.reads.readSync(this.state);
+    const at = engine.reads.fetchCell(this.state);
     return isHost(at) ? at : at.readSync();
   }
 

@@ -10,8 +10,21 @@ import type { Shape } from "../ir/shape.ts";
 import type { Cell } from "./cell.ts";
 import type { Run } from "./plan.ts";
 
+/** Values with storage of their own, oldest first. */
+const owners = new Set<WeakRef<Value>>();
+
 /** Frees snapshots that were never disposed of. When it runs is anyone's guess; nothing depends on it. */
-const unreachable = new FinalizationRegistry<DeviceBuffer>((buffer) => buffer.release());
+const unreachable = new FinalizationRegistry<{ readonly buffer: DeviceBuffer; readonly ref: WeakRef<Value> }>(
+  ({ buffer, ref }) => {
+    buffer.release();
+    owners.delete(ref);
+  },
+);
+
+/** All values with storage of their own, oldest first. */
+export function snapshots(): Value[] {
+  return Array.from(owners, (ref) => ref.deref()).filter((v) => v !== undefined);
+}
 
 export class Value {
   readonly dtype: DType;
@@ -35,6 +48,8 @@ export class Value {
   /** How many submits there had been when it was traced, and how many that assigned cells. */
   bornSubmit = 0;
   bornStep = 0;
+  /** Steps after which, if it still waits, it is looked at for what it depends on. */
+  nextLook = 2;
   /** Whether another traced expression uses it. */
   used = false;
   /** Line that traced it, where lines are captured. */
@@ -42,6 +57,7 @@ export class Value {
   /** Why `node` is gone, if it is and `host` is not there. */
   lost = "";
   disposed = false;
+  #ref: WeakRef<Value> | null = null;
   #leaf: Node | null = null;
   #constant: Node | null = null;
 
@@ -106,7 +122,9 @@ export class Value {
   take(buffer: DeviceBuffer): void {
     this.own = buffer;
     this.snapshot = false;
-    unreachable.register(this, buffer, this);
+    this.#ref = new WeakRef(this);
+    owners.add(this.#ref);
+    unreachable.register(this, { buffer, ref: this.#ref }, this);
   }
 
   /** Brings its own storage to the host. */
@@ -117,8 +135,10 @@ export class Value {
   }
 
   #release(): void {
+    if (this.own === null) return;
     unreachable.unregister(this);
-    this.own?.release();
+    owners.delete(this.#ref!);
+    this.own.release();
     this.own = null;
   }
 
