@@ -2,17 +2,7 @@
  * Gradients of traced tensors: backward, grad to any order, hooks, retained gradients, grad mode, gradcheck.
  */
 import { beforeEach, describe, expect, test } from "vitest";
-import {
-  enableGrad,
-  grad,
-  gradcheck,
-  GradError,
-  isGradEnabled,
-  noGrad,
-  Parameter,
-  tensor,
-  type Tensor,
-} from "texgrad";
+import { enableGrad, grad, gradcheck, GradError, isGradEnabled, noGrad, Parameter, tensor, type Tensor } from "texgrad";
 import { mismatches } from "../../src/autodiff/check.ts";
 import { expandMacros } from "../../src/autodiff/expand.ts";
 import { gradientItems } from "../../src/autodiff/gradient.ts";
@@ -269,7 +259,16 @@ describe("gradcheck", () => {
   test("agrees with right gradients, parameters and all", () => {
     const w = new Parameter(tensor([0.3, -0.2]));
     gradcheck((x) => x.mul(w).tanh().logSoftmax(0).exp(), [tensor([0.5, 1.5])]);
-    gradcheck((a, b) => a.matmul(b).sigmoid(), [tensor([[1, 2], [3, 4]]), tensor([[0.1], [0.2]])]);
+    gradcheck(
+      (a, b) => a.matmul(b).sigmoid(),
+      [
+        tensor([
+          [1, 2],
+          [3, 4],
+        ]),
+        tensor([[0.1], [0.2]]),
+      ],
+    );
   });
 
   test("convicts a wrong rule, by element", () => {
