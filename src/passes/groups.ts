@@ -1,6 +1,7 @@
 /**
- * Groups stored values that one draw can write: values of one form of layout where one reads the other in place, or
- * both loop over the same operands. A value that reads two groups in place joins them all.
+ * Groups stored values that one draw can write: values of one form of layout where one reads the other in place, both
+ * loop over the same operands, or both, without loops, read the same operand in place. A value that reads two groups in
+ * place joins them all.
  */
 import { isConstant } from "../ir/affine.ts";
 import type { Layout } from "../ir/layout.ts";
@@ -20,6 +21,9 @@ export function groupStores(
   return grouping.inOrder();
 }
 
+/** How many of a node's latest elementwise readers a new one may join: more would fill a draw's targets anyway. */
+const NEIGHBOURS = 8;
+
 interface Group {
   /** By age of the first member. */
   readonly ordinal: number;
@@ -38,6 +42,8 @@ class Grouping {
   private readonly groupOf = new Map<Node, Group>();
   /** Which stored values read a node inside a loop. */
   private readonly looping = new Map<Node, Node[]>();
+  /** Which stored values without loops read a node. */
+  private readonly reading = new Map<Node, Node[]>();
   private readonly contents = new Map<Node, Contents>();
 
   constructor(
@@ -65,16 +71,23 @@ class Grouping {
         own = g;
       }
     }
-    for (const d of this.loops(n)) {
-      const all = this.looping.get(d.node);
-      if (all === undefined) this.looping.set(d.node, [n]);
+    const loops = this.loops(n);
+    const [from, into] = loops.length > 0 ? [loops, this.looping] : [this.reads(n), this.reading];
+    for (const d of from) {
+      const all = into.get(d.node);
+      if (all === undefined) into.set(d.node, [n]);
       else all.push(n);
     }
   }
 
-  /** Groups with a value n reads, or that read in a loop what n reads in a loop, oldest first. */
+  /** Groups with a value n reads, or that read as n does what n reads, oldest first. */
   private candidates(n: Node): readonly Group[] {
-    const near = [...this.reads(n).map((d) => d.node), ...this.loops(n).flatMap((d) => this.looping.get(d.node) ?? [])];
+    const loops = this.loops(n);
+    const others =
+      loops.length > 0
+        ? loops.flatMap((d) => this.looping.get(d.node) ?? [])
+        : this.reads(n).flatMap((d) => this.reading.get(d.node)?.slice(-NEIGHBOURS) ?? []);
+    const near = [...this.reads(n).map((d) => d.node), ...others];
     const found = new Set(near.map((e) => this.groupOf.get(e)).filter((g) => g !== undefined));
     return [...found].sort((a, b) => a.ordinal - b.ordinal);
   }
@@ -88,7 +101,15 @@ class Grouping {
   }
 
   private joins(n: Node, g: Group): boolean {
-    return g.nodes.some((e) => readsInPlace(this.partition, n, e) || this.sharesLoop(n, e));
+    return g.nodes.some((e) => readsInPlace(this.partition, n, e) || this.sharesLoop(n, e) || this.sharesOperand(n, e));
+  }
+
+  /** Whether both kernels are elementwise and read one operand in place. */
+  private sharesOperand(a: Node, b: Node): boolean {
+    if (this.loops(a).length > 0 || this.loops(b).length > 0) return false;
+    return this.reads(a).some(
+      ({ node }) => readsInPlace(this.partition, a, node) && readsInPlace(this.partition, b, node),
+    );
   }
 
   /** Whether both kernels read one operand inside a loop of as many trips. */

@@ -59,7 +59,7 @@ export function partition(
 ): Partition {
   const order = usersFirst([...roots.keys()], leaf);
   const expanding = expandingMaps(order, leaf);
-  const sitting = sittingOnReductions(order, leaf);
+  const { sitting, beside } = sittingOnReductions(order, roots, leaf);
   const tooLarge = oversized(order, leaf, limits);
   const stored = new Map<Node, CutReason>();
   const inlined = new Map<Node, InlineWhy>();
@@ -189,11 +189,13 @@ export function partition(
     if (n.op.kind === "view") return paths > MAX_PATHS * 4 && !onLeaf(n) ? { store: "paths" } : { inline: "view" };
     if (inPlace) return { inline: "epilogue" };
     if (expanding.has(n) && asked.every((d) => d.inLoop)) return { inline: "expanding" };
+    // Each element is computed once either way: storing it would only add a write and a read.
+    const once = asked.length === 1 && evaluations(asked[0]!) <= size;
+    if (once && beside.has(n)) return { inline: "epilogue" };
     if (sitting.has(n)) return { store: "epilogue" };
     if (paths > MAX_PATHS) return { store: "paths" };
     if (n.op.kind === "map" && (n.op.trivial === true || scalesByNumber(n) || isMask(n))) return { inline: "trivial" };
-    // Each element is computed once either way: storing it would only add a write and a read.
-    if (asked.length === 1 && evaluations(asked[0]!) <= size) return { inline: "epilogue" };
+    if (once) return { inline: "epilogue" };
     const contractions = asked.filter((d) => d.inLoop && evaluations(d) > size).length;
     if (contractions >= 2) return { store: "contractions" };
     const refetch = Math.max(...asked.map(evaluations)) / Math.max(size, 1);
@@ -263,14 +265,24 @@ function expandingMaps(order: readonly Node[], leaf: (n: Node) => boolean): Set<
 }
 
 /**
- * Elementwise work on a reduction of the same size that could be done where that reduction ends: no other operand may
- * depend on the reduction.
+ * `sitting`: elementwise work on a reduction of the same size that could be done where that reduction ends, since no
+ * other operand depends on the reduction. `beside`: such work on a value that has other users, and so is stored anyway.
  */
-function sittingOnReductions(order: readonly Node[], leaf: (n: Node) => boolean): Set<Node> {
+function sittingOnReductions(
+  order: readonly Node[],
+  roots: ReadonlyMap<Node, CutReason>,
+  leaf: (n: Node) => boolean,
+): { readonly sitting: ReadonlySet<Node>; readonly beside: ReadonlySet<Node> } {
   const bases = reductionBases(order, leaf);
-  const users = new Map<Node, number>();
+  const users = new Map<Node, number>([...roots.keys()].map((n) => [n, 1]));
   for (const n of order) if (!leaf(n)) for (const e of new Set(n.inputs)) users.set(e, (users.get(e) ?? 0) + 1);
+  const isShared = (n: Node): boolean => {
+    let at = n;
+    while (at.op.kind === "view" && users.get(at)! < 2) at = at.inputs[0]!;
+    return users.get(at)! >= 2;
+  };
   const sitting = new Set<Node>();
+  const beside = new Set<Node>();
   for (let k = order.length - 1; k >= 0; k--) {
     const n = order[k]!;
     const base = bases.get(n);
@@ -278,8 +290,9 @@ function sittingOnReductions(order: readonly Node[], leaf: (n: Node) => boolean)
     const sits = (e: Node): boolean =>
       e.id < base.id || leaf(e) || (bases.get(e) === base ? sitting.has(e) : !reaches(e, base, leaf));
     if (n === base || n.inputs.every(sits)) sitting.add(n);
+    if (n !== base && n.inputs.some((e) => bases.get(e) === base && isShared(e))) beside.add(n);
   }
-  return sitting;
+  return { sitting, beside };
 }
 
 function reaches(from: Node, to: Node, leaf: (n: Node) => boolean): boolean {
