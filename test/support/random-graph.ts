@@ -11,13 +11,16 @@ import fc from "fast-check";
 import { gradientItems } from "../../src/autodiff/gradient.ts";
 import { gradients } from "../../src/autodiff/vjp.ts";
 import * as c from "../../src/ir/compose/index.ts";
-import { hostArray, isFloat, isInteger, type DType } from "../../src/ir/dtype.ts";
+import { hostArray, isFloat, isInteger, type DType, type HostArray } from "../../src/ir/dtype.ts";
 import { TexgradError } from "../../src/ir/errors.ts";
 import { evaluate } from "../../src/ir/eval.ts";
 import { topologicalOrder } from "../../src/ir/graph.ts";
 import { map, noAttrs, reduce, type MapDefinition, type Node, type ReduceDefinition } from "../../src/ir/node.ts";
 import * as o from "../../src/ir/ops/index.ts";
-import { broadcastShapes, numel, type Shape } from "../../src/ir/shape.ts";
+import { broadcastShapes, numel, sameShape, type Shape } from "../../src/ir/shape.ts";
+import { canonicaliseRules } from "../../src/passes/canonicalise.ts";
+import { simplifyRules } from "../../src/passes/simplify.ts";
+import { bound } from "./run-graph.ts";
 
 /** Elements a tensor may have, and the points a contraction may visit. */
 const MAX_ELEMENTS = 20_000;
@@ -55,7 +58,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 export const recipes: fc.Arbitrary<Recipe> = fc.record({
   leaves: fc.array(step, { minLength: 1, maxLength: 4 }),
-  steps: fc.array(step, { minLength: 2, maxLength: 20, size: "max" }),
+  steps: fc.array(step, { minLength: 4, maxLength: 24, size: "max" }),
   roots: fc.array(fc.nat(15), { minLength: 1, maxLength: 4 }),
   derivative: fc.nat(3),
   seed: fc.nat(0x7fffffff),
@@ -77,6 +80,8 @@ export interface RandomGraph {
   readonly roots: readonly Node[];
   /** Whether each root is the same whatever the order of f32 operations. */
   readonly exact: readonly boolean[];
+  /** The leaf that a root is the next version of, or null. */
+  readonly assigns: readonly (Node | null)[];
 }
 
 /** Numbers from a seed (mulberry32). */
@@ -108,6 +113,15 @@ const extents = [1, 2, 3, 4, 5, 7, 16, 33, 130];
 
 export function build(recipe: Recipe): RandomGraph {
   return new Builder().graph(recipe);
+}
+
+/** Mostly an input; else what an earlier submit left. */
+function leafOf(chance: Chance, array: HostArray, dtype: DType, shape: Shape): Node {
+  if (chance.odds(0.85)) return o.input({ kind: "input", array }, dtype, shape);
+  const leaf = chance.odds(0.5)
+    ? o.cell({ kind: "cell", cell: { id: 0, label: "cell", shape, dtype }, version: 0 })
+    : o.carried({ kind: "carried", value: {} }, dtype, shape);
+  return bound(leaf, array);
 }
 
 class Builder {
@@ -169,8 +183,10 @@ class Builder {
   input(chance: Chance, dtype: DType, shape: Shape, values = Builder.values(chance, dtype, numel(shape))): Entry {
     const array = hostArray(dtype, numel(shape));
     array.set(values);
-    const node = o.input({ kind: "input", array }, dtype, shape);
+    const node = leafOf(chance, array, dtype, shape);
     this.#inputs.push(node);
+    this.#values.set(node, array);
+    this.#rough.set(node, array);
     return this.add(node, true)!;
   }
 
@@ -275,7 +291,14 @@ class Builder {
         exact.push(false);
       }
     }
-    return { roots: chosen, exact };
+    const free = new Set(this.#inputs);
+    const assigns = chosen.map((n) => {
+      const leaf = [...free].find((e) => e.dtype === n.dtype && sameShape(e.shape, n.shape));
+      if (leaf === undefined || leaf === n || !chance.odds(0.15)) return null;
+      free.delete(leaf);
+      return leaf;
+    });
+    return { roots: chosen, exact, assigns };
   }
 
   #derivatives(chance: Chance, derivative: number): Node[] {
@@ -741,6 +764,14 @@ const applyGelu: Family = ({ step: s, chance, builder }) => {
   if (bounded !== null) builder.make([bounded], c.gelu, false);
 };
 
+const laws = [...new Set([...canonicaliseRules, ...simplifyRules])];
+
+/** Something a law applies to, as it says itself. */
+const applyLaw: Family = ({ chance, builder }) => {
+  const examples = chance.pick(laws).examples();
+  if (examples.length > 0) builder.add(chance.pick(examples), false);
+};
+
 /** The simplest first: fast-check shrinks towards 0. */
 const families: readonly Family[] = [
   ...Array<Family>(12).fill(applyMap),
@@ -759,4 +790,5 @@ const families: readonly Family[] = [
   applyRandom,
   applySelect,
   applyGelu,
+  ...Array<Family>(2).fill(applyLaw),
 ];

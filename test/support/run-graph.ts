@@ -27,20 +27,33 @@ export interface PlanDevice {
   load(plan: KernelPlan, programs: readonly ShaderProgram[]): Executable;
 }
 
-/** A submission that asks for `roots`. */
-export function requestOf(roots: readonly Node[]): CompileRequest {
+/** A submission that asks for `roots`; `assigns` names the leaf that a root is the next version of. */
+export function requestOf(roots: readonly Node[], assigns: readonly (Node | null)[] = []): CompileRequest {
   const order = topologicalOrder(roots);
+  const leaves = order.filter((n) => n.op.kind === "leaf" && n.op.role === "buffer");
   return {
     order,
-    leaves: order.filter((n) => n.op.kind === "leaf" && n.op.role === "buffer").map((node) => ({ node, layout: null })),
+    leaves: leaves.map((node) => ({ node, layout: null })),
     uniforms: order.filter((n) => n.op.kind === "leaf" && n.op.role === "uniform"),
-    roots: roots.map((node) => ({ node, assigns: null })),
+    roots: roots.map((node, i) => {
+      const leaf = assigns[i] ?? null;
+      return { node, assigns: leaf === null ? null : { leaf: leaves.indexOf(leaf), layout: null } };
+    }),
   };
 }
 
+const given = new WeakMap<Node, HostArray>();
+
+/** A leaf that is no input (a cell's version, a carried value), with the values it is bound to. */
+export function bound(leaf: Node, array: HostArray): Node {
+  given.set(leaf, array);
+  return leaf;
+}
+
 export function arrayOf(leaf: Node): HostArray {
-  if (leaf.source?.kind !== "input") throw new Error(`a ${leaf.op.name} leaf has no array`);
-  return leaf.source.array;
+  const array = leaf.source?.kind === "input" ? leaf.source.array : given.get(leaf);
+  if (array === undefined) throw new Error(`a ${leaf.op.name} leaf has no array`);
+  return array;
 }
 
 function numberOf(leaf: Node): number {
@@ -52,15 +65,16 @@ export interface PlanOptions {
   readonly hits?: Hits;
   /** Verify the graph after each pass. */
   readonly verified?: boolean;
+  readonly assigns?: readonly (Node | null)[];
 }
 
 /** The passes' plan for `roots`. */
 export function planOf(
   roots: readonly Node[],
   profile: DeviceProfile,
-  { hits, verified }: PlanOptions = {},
+  { hits, verified, assigns }: PlanOptions = {},
 ): KernelPlan {
-  const plan = buildPlan(requestOf(roots), profile, expandMacros, {
+  const plan = buildPlan(requestOf(roots, assigns), profile, expandMacros, {
     record: verified === true,
     ...(hits === undefined ? {} : { hits }),
   });
@@ -94,12 +108,14 @@ export function runPlan(device: PlanDevice, plan: KernelPlan, roots: readonly No
 }
 
 /** The oracle's values. */
-export const truth = (roots: readonly Node[], mode: Mode = "f64"): Float64Array[] => evaluate(roots, { mode });
+export const truth = (roots: readonly Node[], mode: Mode = "f64"): Float64Array[] =>
+  evaluate(roots, { mode, bind: (leaf) => given.get(leaf) });
 
 const shaders = new Map<string, Shader>();
 
 export interface Interpretation {
   readonly values: readonly HostArray[];
+  readonly fetches: number;
   readonly outOfRangeFetches: number;
   readonly warnings: Readonly<Record<string, number>>;
 }
@@ -116,6 +132,7 @@ export function interpretPlan(plan: KernelPlan, profile: DeviceProfile, roots: r
   plan.leaves.forEach((b, i) => {
     if (b >= 0) pack(plan.buffers[b]!.layout, arrayOf(leaves[i]!.node), textures[b]!.data);
   });
+  let fetches = 0;
   let outOfRangeFetches = 0;
   const warnings: Record<string, number> = {};
   for (const kernel of plan.kernels) {
@@ -132,16 +149,17 @@ export function interpretPlan(plan: KernelPlan, profile: DeviceProfile, roots: r
       const v = roundTo(n.dtype, n.kind === "count" ? n.value : numbers[n.uniform]!);
       return n.dtype === "u32" ? v | 0 : v;
     };
-    const given: Record<string, readonly number[]> = {};
-    if (program.extents.length > 0) given["e"] = padded(program.extents);
-    if (program.floats.length > 0) given["u"] = padded(program.floats.map(number));
-    if (program.ints.length > 0) given["n"] = padded(program.ints.map(number));
+    const numbersOf: Record<string, readonly number[]> = {};
+    if (program.extents.length > 0) numbersOf["e"] = padded(program.extents);
+    if (program.floats.length > 0) numbersOf["u"] = padded(program.floats.map(number));
+    if (program.ints.length > 0) numbersOf["n"] = padded(program.ints.map(number));
     const report = reportShader(shader, {
       width: program.width,
       height: program.height,
-      uniforms: given,
+      uniforms: numbersOf,
       textures: Object.fromEntries(kernel.loads.map((l, i) => [`t${i}`, textures[l.buffer]!])),
     });
+    fetches += report.fetches;
     outOfRangeFetches += report.outOfRangeFetches;
     for (const [what, n] of Object.entries(report.warnings)) warnings[what] = (warnings[what] ?? 0) + n;
     program.targets.forEach(({ store, layer }, i) => {
@@ -155,7 +173,7 @@ export function interpretPlan(plan: KernelPlan, profile: DeviceProfile, roots: r
     unpack(layout, textures[b]!.data, out);
     return out;
   });
-  return { values, outOfRangeFetches, warnings };
+  return { values, fetches, outOfRangeFetches, warnings };
 }
 
 export interface Tolerance {
