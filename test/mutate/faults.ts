@@ -36,7 +36,7 @@ export interface Fault {
   readonly facet: string;
   /** How it is wrong. */
   readonly how: string;
-  /** Whether nodes made under it may stay in the tables of interned literals: it needs a process of its own. */
+  /** Whether plans made under it are kept and found again: it needs a process of its own. */
   readonly lasting?: boolean;
   /** Plants it; the result takes it out. */
   readonly plant: () => () => void;
@@ -179,7 +179,6 @@ function refusalFaults(d: MapDefinition): Fault[] {
     of: d.name,
     facet: "dtype",
     how,
-    lasting: true,
     plant: replace(d, "dtype", rule),
   });
   const attrs = d.probeAttrs?.[0] ?? noAttrs;
@@ -287,13 +286,7 @@ function wrongAttrs(attrs: Attrs): Attrs {
 }
 
 function viewFaults(d: ViewDefinition): Fault[] {
-  const made = (facet: string, how: string, plant: Fault["plant"], lasting = false): Fault => ({
-    of: d.name,
-    facet,
-    how,
-    plant,
-    lasting,
-  });
+  const made = (facet: string, how: string, plant: Fault["plant"]): Fault => ({ of: d.name, facet, how, plant });
   const pull = (
     how: string,
     change: <I, B>(
@@ -330,7 +323,6 @@ function viewFaults(d: ViewDefinition): Fault[] {
         "shape",
         (f) => (input, attrs) => f(input, attrs).map((e, i, all) => (i === all.length - 1 ? e + 1 : e)),
       ),
-      true,
     ),
     made(
       "shape",
@@ -339,7 +331,6 @@ function viewFaults(d: ViewDefinition): Fault[] {
         const y = f(input, attrs);
         return y.length < 2 ? y : [y[1]!, y[0]!, ...y.slice(2)];
       }),
-      true,
     ),
     pull(
       "last coordinate + 1",
@@ -439,28 +430,22 @@ function reduceFaults(d: ReduceDefinition): Fault[] {
       "the opposite",
       replace(d, "empty", (e) => !e),
     ),
-    {
-      ...made(
-        "dtype",
-        "gives another dtype",
-        replace(d, "dtype", (f) => (t, attrs) => (f(t, attrs) === "f32" ? "i32" : "f32")),
-      ),
-      lasting: true,
-    },
-    {
-      ...made(
-        "dtype",
-        "takes any dtype",
-        replace(d, "dtype", (f) => (t, attrs) => {
-          try {
-            return f(t, attrs);
-          } catch {
-            return t;
-          }
-        }),
-      ),
-      lasting: true,
-    },
+    made(
+      "dtype",
+      "gives another dtype",
+      replace(d, "dtype", (f) => (t, attrs) => (f(t, attrs) === "f32" ? "i32" : "f32")),
+    ),
+    made(
+      "dtype",
+      "takes any dtype",
+      replace(d, "dtype", (f) => (t, attrs) => {
+        try {
+          return f(t, attrs);
+        } catch {
+          return t;
+        }
+      }),
+    ),
   ];
   if (index)
     faults.push(
