@@ -96,6 +96,17 @@ const cases: Readonly<Record<string, Case>> = {
       return %13, %7, %6
     }`,
   },
+  "argmax over a flattened transposition took a later one of ties": {
+    text: `func @f(%0: i32[5,3,4], %1: i32[5,12]) {
+      %2 = permute %0 {axes=[0,2,1]} : i32[5,4,3]
+      %3 = reshape %2 {shape=[5,12]} : i32[5,12]
+      %4 = cast %3 {to="bool"} : bool[5,12]
+      %5 = cast %4 {to="i32"} : i32[5,12]
+      %6 = argmax %5 {axes=[1]} : i32[5]
+      %7 = argmin %5 {axes=[1]} : i32[5]
+      return %6, %7
+    }`,
+  },
   "a quotient of a negative index was rounded towards zero": {
     text: `func @f(%0: f32[5,130]) {
       %1 = dilate %0 {step=[1,3]} : f32[5,388]

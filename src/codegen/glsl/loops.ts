@@ -31,7 +31,9 @@ export interface LoopPlan {
 export function planLoops(kernel: Kernel, phase: Phase): LoopPlan {
   const loads = loadsOf(phase.accumulators.map((a) => a.value));
   let best: { axis: Axis; count: number } | null = null;
-  for (const axis of phase.axes) {
+  // The first of ties is the first met: where a position is looked for, its digits keep their order.
+  const isOrdered = phase.accumulators.some((a) => a.op.form === "index");
+  for (const axis of isOrdered ? phase.axes.slice(-1) : phase.axes) {
     if (axis.extent < 2) continue;
     const count = loads.filter((e) => liesInTexels(kernel, e, axis)).length;
     if (count > 0 && (best === null || count > best.count)) best = { axis, count };
