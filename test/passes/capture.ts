@@ -4,9 +4,8 @@
  */
 import { setDevice } from "texgrad";
 import type { CompileRequest } from "../../src/ir/device.ts";
-import type { DeviceProfile, KernelPlan } from "../../src/ir/plan.ts";
 import { createCpuDevice } from "../../src/runtime/cpu/device.ts";
-import { glsl, planFor, profile } from "./plans.ts";
+import { glsl, planFor } from "./plans.ts";
 
 /** What `program` submits, in order; plans it makes twice are there once. */
 export function submitted(program: () => void): CompileRequest[] {
@@ -24,11 +23,6 @@ const free = (request: CompileRequest): CompileRequest => ({
   leaves: request.leaves.map((l) => ({ ...l, layout: null })),
   roots: request.roots.map((r) => ({ ...r, assigns: r.assigns === null ? null : { ...r.assigns, layout: null } })),
 });
-
-/** The last plan `program` makes: of a training, that of its steps, once parameters have their first values. */
-export function lastPlan(program: () => void, on: DeviceProfile = profile): KernelPlan {
-  return planFor(submitted(program).at(-1)!, on);
-}
 
 /** All programs of all plans. */
 export const programsOf = (program: () => void): string[] => submitted(program).flatMap((r) => glsl(planFor(r)));
