@@ -15,6 +15,8 @@ const MAX_PATHS = 4;
 const MAX_REFETCH = 4;
 /** Elementwise operations one kernel may hold, so that programs stay short. */
 export const MAX_OPERATIONS = 160;
+/** Quotients, remainders and axes one coordinate may be made of: reshapes of reshapes that do not compose double it. */
+const MAX_ATOMS = 24;
 /** User numbers one kernel may take; 224 uniform vectors are guaranteed. */
 export const MAX_NUMBERS = 128;
 
@@ -186,7 +188,11 @@ export function partition(
     }
     const forced = tooLarge.get(n);
     if (forced !== undefined && !expanding.has(n)) return { store: forced };
-    if (n.op.kind === "view") return paths > MAX_PATHS * 4 && !onLeaf(n) ? { store: "paths" } : { inline: "view" };
+    if (n.op.kind === "view") {
+      if (onLeaf(n) && !isView(n.inputs[0]!)) return { inline: "view" };
+      if (asked.some((d) => d.at.some((i) => atomsOf(i) > MAX_ATOMS))) return { store: "size" };
+      return paths > MAX_PATHS * 4 && !onLeaf(n) ? { store: "paths" } : { inline: "view" };
+    }
     if (inPlace) return { inline: "epilogue" };
     if (expanding.has(n) && asked.every((d) => d.inLoop)) return { inline: "expanding" };
     // Each element is computed once either way: storing it would only add a write and a read.
@@ -326,6 +332,14 @@ function reductionBases(order: readonly Node[], leaf: (n: Node) => boolean): Map
     }
   }
   return bases;
+}
+
+const isView = (n: Node): boolean => n.op.kind === "view";
+
+function atomsOf(i: Index): number {
+  let atoms = 0;
+  visitAtoms(i, () => atoms++);
+  return atoms;
 }
 
 /** All nodes below `roots`, users before inputs. Ids grow from inputs to users, so this is a sort. */

@@ -63,6 +63,7 @@ describe.each(Object.keys(devices))("%s", (name) => {
       [64],
       (x) => o.add(o.mul(x, 0.5), o.mul(o.reshape(o.permute(o.reshape(x, [8, 8]), [1, 0]), [64]), 0.25)),
     ],
+    ["shuffled x", [77], (x) => o.reshape(o.permute(o.reshape(x, [7, 11]), [1, 0]), [77])],
     ["tanh x + x", [37, 5], (x) => o.add(o.tanh(x), o.mul(x, 0.5))],
     ["x minus its mean", [6, 5], (x) => o.sub(x, o.mul(c.keeping(c.mean, x, [1]), 0.5))],
     ["x minus its transposed sums", [6, 6], (x) => o.mul(o.sub(x, o.sum(x, [1])), 0.25)],
