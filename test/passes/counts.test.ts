@@ -3,7 +3,7 @@
  * no source names. Batches of one class and other learning rates give no new program text.
  */
 import { describe, expect, test } from "vitest";
-import { F, nn, optim, tensor, type Tensor } from "texgrad";
+import { F, nn, optim, realize, tensor, type Tensor } from "texgrad";
 import type { CompileRequest } from "../../src/ir/device.ts";
 import { submitted } from "./capture.ts";
 import { glsl, planFor, profile } from "./plans.ts";
@@ -150,6 +150,21 @@ describe("programs of other batches and settings", () => {
     expect(sets[1]).toBe(sets[2]);
     expect(sets[3]).toBe(sets[4]);
     expect(sets[5]).toBe(sets[6]);
+  });
+
+  test("a hidden layer that is asked for is computed by the program that stored it anyway", () => {
+    const net = new Mlp();
+    const plans = [false, true].map((asked) => {
+      const request = submitted(() => {
+        const h = net.fc1.forward(data(64, 784)).relu();
+        const loss = F.crossEntropy(net.fc2.forward(h), classes(64));
+        if (asked) realize(loss, h);
+        else realize(loss);
+      }).at(-1)!;
+      return planFor(request);
+    });
+    expect(plans[1]!.kernels.map((k) => k.reason)).not.toEqual(plans[0]!.kernels.map((k) => k.reason));
+    expect(glsl(plans[1]!)).toEqual(glsl(plans[0]!));
   });
 
   test("the learning rate is a uniform: no number of the optimizer is in a text", () => {

@@ -158,10 +158,13 @@ class Generator {
     return out;
   }
 
-  /** Which parts of the graph the program is, in words that no batch size changes. */
+  /**
+   * Which parts of the graph the program is, in words that no batch size changes. Not why it is a draw of its own: the
+   * text is the program's key, and a value that is asked for one day is computed as before.
+   */
   private summary(): string[] {
     const { kernel } = this;
-    const out = [`// stores ${kernel.stores.map((s) => s.label).join(", ")}: ${kernel.reason}`];
+    const out = [`// stores ${kernel.stores.map((s) => s.label).join(", ")}`];
     for (const p of kernel.phases)
       out.push(
         `// ${p.accumulators.map((a) => a.label).join(", ")} over ${p.axes.map((a) => (a.bound === Infinity ? "n" : String(a.extent))).join(" x ")}`,
