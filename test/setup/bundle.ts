@@ -29,6 +29,8 @@ export function makeSandbox(tools: readonly string[], place: "inside" | "outside
     platform: "node",
     format: "esm",
     packages: "external",
+    // tsconfig.json maps "#platform" to its types.
+    alias: { "#platform": join(repository, "src/platform/node.ts") },
     logLevel: "error",
   });
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "sandbox", version: "0.0.0", type: "module" }));
