@@ -85,7 +85,7 @@ export interface RandomGraph {
 }
 
 /** Numbers from a seed (mulberry32). */
-class Chance {
+export class Chance {
   #state: number;
   constructor(seed: number) {
     this.#state = seed;
@@ -520,7 +520,8 @@ function expandOf(chance: Chance, x: Node): Node {
   return o.expand(x, shape);
 }
 
-const views: Readonly<Record<string, (chance: Chance, x: Node) => Node>> = {
+/** A random view of each kind; x has at least one axis. */
+export const views: Readonly<Record<string, (chance: Chance, x: Node) => Node>> = {
   reshape: (chance, x) => o.reshape(x, otherShape(chance, x.shape)),
   permute: (chance, x) => {
     const axes = x.shape.map((_, i) => i);
