@@ -78,6 +78,17 @@ function originOf(n: Node, passes: (n: Node) => Node | undefined = () => undefin
   }
 }
 
+/** What `originOf` ends at, without the coordinates: most nodes are none of these laws' business. */
+function baseOf(n: Node, passes: (n: Node) => Node | undefined = () => undefined): Node {
+  let base = n;
+  for (;;) {
+    const { op } = base;
+    const next = op.kind === "view" && !op.fills(base.attrs, base.inputs[0]!.shape) ? base.inputs[0]! : passes(base);
+    if (next === undefined) return base;
+    base = next;
+  }
+}
+
 /** The same views over another node of the base's shape. */
 const overViews = (views: readonly Node[], base: Node): Node => views.reduceRight((x, v) => rebuild(v, [x]), base);
 
@@ -119,11 +130,11 @@ function unshifted(x: Node, axes: Axes): Node {
 const belowBound = (n: Node): Node | undefined => {
   if (n.op === detach.definition) return n.inputs[0]!;
   if (n.op !== maximum.definition) return undefined;
-  return n.inputs.find((e) => originOf(e).base.op !== literalLeaf);
+  return n.inputs.find((e) => baseOf(e).op !== literalLeaf);
 };
 const isDetached = (n: Node): boolean => {
   let found = false;
-  originOf(n, (e) => {
+  baseOf(n, (e) => {
     found ||= e.op === detach.definition;
     return belowBound(e);
   });
@@ -132,10 +143,10 @@ const isDetached = (n: Node): boolean => {
 
 /** The axes along which c is the largest element of y, put back along them; null where it is not. */
 function maxAxes(c: Node, y: Node): Axes | null {
-  const o = originOf(c, belowBound);
-  if (o.base.op !== amaxReduce || o.base.inputs[0] !== y) return null;
-  const axes = axesOf(o.base);
-  return spreads(o, y, axes) ? axes : null;
+  const base = baseOf(c, belowBound);
+  if (base.op !== amaxReduce || base.inputs[0] !== y) return null;
+  const axes = axesOf(base);
+  return spreads(originOf(c, belowBound), y, axes) ? axes : null;
 }
 
 /** x and the axes, where n is sum exp(x). */
@@ -153,9 +164,8 @@ const belowLog = (n: Node): Node | undefined => (n.op === log.definition ? n.inp
 function toSoftmax(n: Node): Node | null {
   const [e, l] = n.inputs;
   if (n.op !== div.definition || e!.op !== exp.definition) return null;
-  const o = originOf(l!);
-  const found = sumOfExp(o.base);
-  if (found === null || found.x !== e!.inputs[0] || !spreads(o, e!, found.axes)) return null;
+  const found = sumOfExp(baseOf(l!));
+  if (found === null || found.x !== e!.inputs[0] || !spreads(originOf(l!), e!, found.axes)) return null;
   const { x, axes } = found;
   return isShifted(x, axes) ? null : softmax(unshifted(x, axes), axes);
 }
@@ -163,21 +173,20 @@ function toSoftmax(n: Node): Node | null {
 /** log sum exp(x), unless x is shifted by its largest element, whoever did it. */
 function toLogsumexp(n: Node): Node | null {
   if (n.op !== log.definition) return null;
-  const { base, views } = originOf(n.inputs[0]!);
-  const found = sumOfExp(base);
+  const found = sumOfExp(baseOf(n.inputs[0]!));
   if (found === null) return null;
   const { x, axes } = found;
   if (x.op === sub.definition && maxAxes(x.inputs[1]!, x.inputs[0]!) !== null) return null;
-  return overViews(views, logsumexp(x, axes));
+  return overViews(originOf(n.inputs[0]!).views, logsumexp(x, axes));
 }
 
 /** c + log sum exp(y - c). */
 function toLogsumexpOfShifted(n: Node): Node | null {
   if (n.op !== add.definition) return null;
   for (const [c, term] of [n.inputs, [...n.inputs].reverse()] as (readonly [Node, Node])[]) {
-    const o = originOf(term, belowLog);
-    const found = sumOfExp(o.base);
+    const found = sumOfExp(baseOf(term, belowLog));
     if (found === null || !isLogOfSum(term) || found.x.op !== sub.definition) continue;
+    const o = originOf(term, belowLog);
     const { x, axes } = found;
     const [y, e] = x.inputs as readonly [Node, Node];
     // The canonical form itself, or one with another bound on m.
@@ -193,7 +202,7 @@ function toLogsumexpOfShifted(n: Node): Node | null {
 /** Whether the way down to the sum leads through exactly one logarithm. */
 function isLogOfSum(n: Node): boolean {
   let logs = 0;
-  originOf(n, (e) => {
+  baseOf(n, (e) => {
     const next = belowLog(e);
     if (next !== undefined) logs++;
     return next;
@@ -219,16 +228,16 @@ function readsAlike(c: Origin, e: Origin, sumOrigin: Origin): boolean {
 function toLogSoftmax(n: Node): Node | null {
   if (n.op !== sub.definition) return null;
   const [x, p] = n.inputs as readonly [Node, Node];
-  const kept = originOf(p);
-  const l = kept.base.op === add.definition ? kept.base.inputs.find((e) => e.op === log.definition) : undefined;
+  const base = baseOf(p);
+  const l = base.op === add.definition ? base.inputs.find((e) => e.op === log.definition) : undefined;
   if (l !== undefined) {
-    const found = sumOfExp(originOf(l.inputs[0]!).base);
-    if (found === null || kept.base !== logsumexpKept(x, found.axes)) return null;
-    return spreadsKept(kept, x, found.axes) ? logSoftmax(x, found.axes) : null;
+    const found = sumOfExp(baseOf(l.inputs[0]!));
+    if (found === null || found.x.inputs[0] !== x || base !== logsumexpKept(x, found.axes)) return null;
+    return spreadsKept(originOf(p), x, found.axes) ? logSoftmax(x, found.axes) : null;
   }
-  const o = originOf(p, belowLog);
-  const found = sumOfExp(o.base);
-  if (found === null || !isLogOfSum(p) || found.x !== x || !spreads(o, x, found.axes)) return null;
+  const found = sumOfExp(baseOf(p, belowLog));
+  if (found === null || !isLogOfSum(p) || found.x !== x) return null;
+  if (!spreads(originOf(p, belowLog), x, found.axes)) return null;
   return isShifted(x, found.axes) ? null : logSoftmax(unshifted(x, found.axes), found.axes);
 }
 
