@@ -27,7 +27,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
@@ -79,10 +79,17 @@ const standIn = {
     on.onResolve({ filter: /^vitest$/ }, ({ importer }) =>
       importer === collector ? { path: "vitest", external: true } : { path: collector },
     );
-    on.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+    // What tests share is made for each test file anew, as in a process of its own: contexts, seeds, counters.
+    on.onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, importer, pluginData }) => {
+      const found = resolve(dirname(importer), path);
+      const file = importer.endsWith(".test.ts") ? importer : pluginData?.file;
+      if (file === undefined || !relative(join(root, "test"), found).match(/^\w/)) return undefined;
+      return { path: found, suffix: `?${relative(root, file)}`, pluginData: { file } };
+    });
+    on.onLoad({ filter: /\.ts$/ }, ({ path, pluginData }) => {
       const text = readFileSync(path, "utf8").replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href));
       const added = path === join(root, "src/ir/node.ts") ? "export const forgetRoots = () => roots.clear();" : "";
-      return { contents: `${text}\n${added}`, loader: "ts", resolveDir: dirname(path) };
+      return { contents: `${text}\n${added}`, loader: "ts", resolveDir: dirname(path), pluginData };
     });
   },
 };

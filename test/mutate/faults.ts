@@ -248,22 +248,23 @@ function mapGradientFaults(d: MapDefinition): Fault[] {
 // Helpers of GLSL: what the last `return` gives.
 
 function helperFaults(all: readonly Definition[]): Fault[] {
-  const owners = new Map<GlslFunction, string>();
-  const add = (f: GlslFunction, owner: string): void => {
-    owners.set(f, owners.has(f) ? `${owners.get(f)!}, ${owner}` : owner);
+  const owners = new Map<GlslFunction, (MapDefinition | ReduceDefinition)[]>();
+  const add = (f: GlslFunction, owner: MapDefinition | ReduceDefinition): void => {
+    owners.set(f, [...(owners.get(f) ?? []), owner]);
     f.needs?.forEach((e) => add(e, owner));
   };
-  for (const d of all) if (d.kind === "map" || d.kind === "reduce") d.needs?.forEach((f) => add(f, d.name));
-  return [...owners].map(([f, owner]) => ({
+  for (const d of all) if (d.kind === "map" || d.kind === "reduce") d.needs?.forEach((f) => add(f, d));
+  return [...owners].map(([f, of]) => ({
     of: f.name,
     facet: "helper",
-    how: `off (of ${owner})`,
+    how: `off (of ${of.map((d) => d.name).join(", ")})`,
     plant: replace(f, "source", (source) => (t) => {
       const text = source(t);
       const at = text.lastIndexOf("return ");
       const end = text.indexOf(";", at);
-      const head = text.slice(0, text.indexOf("(")).split(" ")[0]!;
-      const dtype: DType = head.startsWith("u") ? "u32" : head.startsWith("i") ? "i32" : "f32";
+      // A mask a little off is still read as a mask.
+      const masks = of.every((d) => d.kind === "map" && resultOf(d, t, noAttrs) === "bool");
+      const dtype = masks ? "bool" : text.startsWith("u") ? "u32" : text.startsWith("i") ? "i32" : "f32";
       return `${text.slice(0, at + 7)}${offGlsl(dtype, text.slice(at + 7, end))}${text.slice(end)}`;
     }),
   }));
