@@ -22,8 +22,8 @@ describe("in Chromium as the evaluator has it", () => {
 test("every definition is in one of these cases", () => {
   const { all, missed } = here.coverage();
   console.log(`Chromium: ${here.caseIds.length} graphs, ${all} definitions`);
-  // State lives between submissions: the training tests have these two.
-  expect(missed).toEqual(["cell", "carried"]);
+  // State lives between submissions: the training tests have these two, whether random graphs draw them or not.
+  expect(missed.filter((name) => name !== "cell" && name !== "carried")).toEqual([]);
 });
 
 test("the page says nothing to the console", () => expect(page.complaints).toEqual([]));
