@@ -135,17 +135,20 @@ const ancestors = (s: Suite): Suite[] => (s.parent === null ? [s] : [...ancestor
 
 function watch(target: object, keys: readonly string[], name: string, note: (what: string) => void): () => void {
   const undo = keys.map((key) => {
-    const value = (target as Record<string, unknown>)[key];
-    if (value === undefined) return () => {};
+    const known = Object.getOwnPropertyDescriptor(target, key);
+    const { value } = known ?? {};
     Object.defineProperty(target, key, {
       configurable: true,
       enumerable: true,
       get: () => {
         note(`${name} | ${key}`);
-        return value;
+        return value as unknown;
       },
     });
-    return () => Object.defineProperty(target, key, { configurable: true, enumerable: true, writable: true, value });
+    return () => {
+      if (known === undefined) Reflect.deleteProperty(target, key);
+      else Object.defineProperty(target, key, known);
+    };
   });
   return () => undo.forEach((f) => f());
 }
