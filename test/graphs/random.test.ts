@@ -12,6 +12,7 @@ import { afterAll, expect, it } from "vitest";
 import { DeviceError } from "../../src/ir/errors.ts";
 import { topologicalOrder } from "../../src/ir/graph.ts";
 import { cutReasons } from "../../src/ir/kernel.ts";
+import { layoutOf, type Layout } from "../../src/ir/layout.ts";
 import type { Node } from "../../src/ir/node.ts";
 import * as o from "../../src/ir/ops/index.ts";
 import type { KernelPlan } from "../../src/ir/plan.ts";
@@ -22,16 +23,17 @@ import { simplifyRules } from "../../src/passes/simplify.ts";
 import { createCpuDevice } from "../../src/runtime/cpu/device.ts";
 import { createWebglDevice, type WebglDevice, type WebglOptions } from "../../src/runtime/device.ts";
 import { headlessGl } from "../support/gl.ts";
-import { build, recipes, type RandomGraph, type Recipe } from "../support/random-graph.ts";
+import { build, Chance, recipes, type RandomGraph, type Recipe } from "../support/random-graph.ts";
 import { difference, interpretPlan, planOf, runPlan, truth, type PlanDevice } from "../support/run-graph.ts";
 
 const asked = process.env["TEXGRAD_GRAPHS"];
 const runs = Number(asked ?? 300);
 const onGl = asked === undefined ? 200 : runs;
 const seed = Number(process.env["TEXGRAD_SEED"] ?? (asked === undefined ? 1 : Date.now() % 2 ** 31));
-/** Every so many graphs also in a forced way on GL, and in the interpreter if it is small. */
+/** Every so many graphs also in a forced way on GL, in the interpreter if it is small, and with leaves laid out anyhow. */
 const FORCED = 5;
 const INTERPRETED = 8;
+const FOREIGN = 6;
 /** Elements of all nodes together that the interpreter takes. */
 const SMALL = 3000;
 /** Graphs tried after the first failure; each costs up to a second. */
@@ -131,11 +133,18 @@ function oracle({ roots }: RandomGraph): Oracle {
   return { values, fit: roots.map((n, i) => difference(n, rough[i]!, values[i]!, conditioned) === null) };
 }
 
-function through(way: string, device: PlanDevice, graph: RandomGraph, want: Oracle): KernelPlan | null {
+function through(
+  way: string,
+  device: PlanDevice,
+  graph: RandomGraph,
+  want: Oracle,
+  layoutOf: (leaf: Node) => Layout | null = () => null,
+): KernelPlan | null {
+  const binding = { assigns: graph.assigns, layoutOf };
   let plan: KernelPlan;
   try {
     plan = planOf(graph.roots, device.profile, {
-      assigns: graph.assigns,
+      ...binding,
       hits: rules.counts,
       verified: device === cpu,
     });
@@ -146,14 +155,39 @@ function through(way: string, device: PlanDevice, graph: RandomGraph, want: Orac
     return null;
   }
   countPlan(plan);
-  compare(way, graph, runPlan(device, plan, graph.roots), want);
+  compare(way, graph, runPlan(device, plan, graph.roots, binding), want);
   return plan;
 }
 
-function onContext(way: string, device: WebglDevice, graph: RandomGraph, want: Oracle): void {
+function onContext(
+  way: string,
+  device: WebglDevice,
+  graph: RandomGraph,
+  want: Oracle,
+  layoutOf?: (leaf: Node) => Layout | null,
+): void {
   // The devices share one context.
   device.forgetState();
-  through(way, device, graph, want);
+  through(way, device, graph, want, layoutOf);
+}
+
+/** Layouts that other plans may have chosen: any columns, any split. Of a leaf always the same. */
+function foreignLayouts(seed: number, { profile }: PlanDevice): (leaf: Node) => Layout | null {
+  const known = new Map<Node, Layout | null>();
+  const chance = new Chance(seed);
+  const choose = ({ shape }: Node): Layout | null => {
+    const axes = [...shape.keys()].filter((d) => shape[d] !== 1);
+    if (axes.length === 0 || chance.odds(0.2)) return null;
+    const first = chance.pick(axes);
+    const second = chance.pick(axes);
+    const columns = chance.odds(0.3) && first !== second ? [first, second] : [first];
+    const split = { dim: chance.pick(axes), R: chance.pick([2, 4, 8]) };
+    return layoutOf(shape, profile, axes.length === 1 ? {} : { columns, split });
+  };
+  return (leaf) => {
+    if (!known.has(leaf)) known.set(leaf, choose(leaf));
+    return known.get(leaf)!;
+  };
 }
 
 function interpreted(graph: RandomGraph, want: Oracle): void {
@@ -185,6 +219,7 @@ function holds(recipe: Recipe): void {
     const { name, device } = forced[(turn / FORCED) % forced.length]!;
     onContext(name, device, graph, want);
   }
+  if (turn % FOREIGN === 2) onContext("gl, leaves in other layouts", gl, graph, want, foreignLayouts(recipe.seed, gl));
   if (turn % INTERPRETED === 0 && elements < SMALL) interpreted(graph, want);
 }
 
@@ -194,6 +229,7 @@ function holdsWhileShrinking(recipe: Recipe): void {
   const want = oracle(graph);
   through("cpu", cpu, graph, want);
   onContext("gl", gl, graph, want);
+  onContext("gl, leaves in other layouts", gl, graph, want, foreignLayouts(recipe.seed, gl));
   for (const { name, device } of forced) onContext(name, device, graph, want);
 }
 

@@ -5,10 +5,11 @@
 import { expandMacros } from "../../src/autodiff/expand.ts";
 import { generate } from "../../src/codegen/glsl/generate.ts";
 import type { ShaderProgram } from "../../src/codegen/glsl/program.ts";
-import type { CompileRequest, Executable } from "../../src/ir/device.ts";
+import type { CompileRequest, Device, DeviceBuffer, Executable } from "../../src/ir/device.ts";
 import { hostArray, roundTo, type HostArray } from "../../src/ir/dtype.ts";
 import { evaluate, type Mode } from "../../src/ir/eval.ts";
 import { topologicalOrder } from "../../src/ir/graph.ts";
+import type { Layout } from "../../src/ir/layout.ts";
 import type { Node } from "../../src/ir/node.ts";
 import type { DeviceProfile, KernelPlan } from "../../src/ir/plan.ts";
 import { numel } from "../../src/ir/shape.ts";
@@ -22,22 +23,33 @@ import { readShader, type Shader } from "../../tools/glsl/read.ts";
 import { reportShader, type Texture } from "../../tools/glsl/run.ts";
 
 /** What both devices are here: a profile, and plans made elsewhere loaded. */
-export interface PlanDevice {
+export interface PlanDevice extends Pick<Device, "upload"> {
   readonly profile: DeviceProfile;
   load(plan: KernelPlan, programs: readonly ShaderProgram[]): Executable;
 }
 
-/** A submission that asks for `roots`; `assigns` names the leaf that a root is the next version of. */
-export function requestOf(roots: readonly Node[], assigns: readonly (Node | null)[] = []): CompileRequest {
+export interface Binding {
+  /** The leaf that a root is the next version of. */
+  readonly assigns?: readonly (Node | null)[];
+  /** The layout of the buffer a leaf is bound to; null where its array is bound. What is assigned keeps its layout. */
+  readonly layoutOf?: (leaf: Node) => Layout | null;
+}
+
+/** A submission that asks for `roots`. */
+export function requestOf(
+  roots: readonly Node[],
+  { assigns = [], layoutOf = () => null }: Binding = {},
+): CompileRequest {
   const order = topologicalOrder(roots);
   const leaves = order.filter((n) => n.op.kind === "leaf" && n.op.role === "buffer");
+  const textOf = (leaf: Node): string | null => layoutOf(leaf)?.text ?? null;
   return {
     order,
-    leaves: leaves.map((node) => ({ node, layout: null })),
+    leaves: leaves.map((node) => ({ node, layout: textOf(node) })),
     uniforms: order.filter((n) => n.op.kind === "leaf" && n.op.role === "uniform"),
     roots: roots.map((node, i) => {
       const leaf = assigns[i] ?? null;
-      return { node, assigns: leaf === null ? null : { leaf: leaves.indexOf(leaf), layout: null } };
+      return { node, assigns: leaf === null ? null : { leaf: leaves.indexOf(leaf), layout: textOf(leaf) } };
     }),
   };
 }
@@ -61,20 +73,19 @@ function numberOf(leaf: Node): number {
   return leaf.source.read();
 }
 
-export interface PlanOptions {
+export interface PlanOptions extends Binding {
   readonly hits?: Hits;
   /** Verify the graph after each pass. */
   readonly verified?: boolean;
-  readonly assigns?: readonly (Node | null)[];
 }
 
 /** The passes' plan for `roots`. */
 export function planOf(
   roots: readonly Node[],
   profile: DeviceProfile,
-  { hits, verified, assigns }: PlanOptions = {},
+  { hits, verified, ...binding }: PlanOptions = {},
 ): KernelPlan {
-  const plan = buildPlan(requestOf(roots, assigns), profile, expandMacros, {
+  const plan = buildPlan(requestOf(roots, binding), profile, expandMacros, {
     record: verified === true,
     ...(hits === undefined ? {} : { hits }),
   });
@@ -86,16 +97,29 @@ export function planOf(
 
 /** Row-major values of each root. The plan's textures go back to the pool. */
 export function runOn(device: PlanDevice, roots: readonly Node[], options: PlanOptions = {}): HostArray[] {
-  return runPlan(device, planOf(roots, device.profile, options), roots);
+  return runPlan(device, planOf(roots, device.profile, options), roots, options);
 }
 
-export function runPlan(device: PlanDevice, plan: KernelPlan, roots: readonly Node[]): HostArray[] {
+export function runPlan(
+  device: PlanDevice,
+  plan: KernelPlan,
+  roots: readonly Node[],
+  { layoutOf = () => null }: Binding = {},
+): HostArray[] {
   const programs = device.profile.name === "cpu" ? [] : plan.kernels.map((k) => generate(k, device.profile));
   const executable = device.load(plan, programs);
   const { leaves, uniforms } = requestOf(roots);
+  const uploaded: DeviceBuffer[] = [];
+  const bind = ({ node }: { readonly node: Node }): DeviceBuffer | HostArray => {
+    const layout = layoutOf(node);
+    if (layout === null) return arrayOf(node);
+    const buffer = device.upload(arrayOf(node), node.dtype, node.shape, layout.text);
+    uploaded.push(buffer);
+    return buffer;
+  };
   try {
     const outputs = executable.run({
-      leaves: leaves.map((l) => arrayOf(l.node)),
+      leaves: leaves.map(bind),
       uniforms: uniforms.map(numberOf),
       outputs: roots.map(() => null),
     });
@@ -103,6 +127,7 @@ export function runPlan(device: PlanDevice, plan: KernelPlan, roots: readonly No
     for (const b of outputs) b.release();
     return values;
   } finally {
+    for (const b of uploaded) b.release();
     executable.dispose();
   }
 }
