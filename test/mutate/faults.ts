@@ -154,6 +154,14 @@ function mapFaults(d: MapDefinition): Fault[] {
         replace(d, "neutral", (n) => ({ ...n, right: n!.right! + 1 })),
       ),
     );
+  if (d.arity === 2)
+    faults.push(
+      made(
+        "commutative",
+        "the opposite",
+        replace(d as { commutative: boolean }, "commutative", (e) => !e),
+      ),
+    );
   if (d.passes !== undefined && !d.passes("i32", { to: "f32" }))
     faults.push(
       made(
