@@ -100,6 +100,8 @@ export interface MapDefinition extends Named {
   readonly probeAttrs?: readonly Attrs[];
   /** Relative tolerance on a device where it must be looser than 2e-5, with its reason in the doc. */
   readonly tolerance?: number;
+  /** Operands for which GLSL does not give the meaning (huge, say), with the reason in the doc. Tests alone ask. */
+  readonly inexact?: (x: readonly number[]) => boolean;
   /** Law 1: a cast, a mask, a sign: recomputing costs less than a fetch. */
   readonly trivial?: boolean;
   /** A value of one operand that makes the result the other one: x * 1, x + 0, x / 1. */

@@ -1,5 +1,6 @@
 /**
- * Where an op may differ from its meaning at an edge, and why: the one list. Everything else is held to it.
+ * Where devices may differ from the meaning of an op at an edge, and why. What an op itself gives up, its definition
+ * says (`inexact`); everything else is held to the meaning.
  */
 
 /** What a value of an edge test is: the operands, and what they give. */
@@ -29,17 +30,5 @@ export const exceptions: readonly Exception[] = [
     devices: ["gl"],
     applies: ({ x }) => x.some(Number.isNaN),
     why: "llvmpipe folds a selection by x == x or x < 0 into max and min, which lose a NaN; the op's doc says so",
-  },
-  {
-    ops: ["sin", "cos"],
-    devices: ["gl"],
-    applies: ({ x }) => Math.abs(x[0]!) > 1e5,
-    why: "the argument is reduced exactly up to 1e5 only; the op's doc says so",
-  },
-  {
-    ops: ["pow"],
-    devices: ["gl"],
-    applies: ({ x: [a, b] }) => a === -Infinity && !Number.isInteger(b),
-    why: "a < 0 with a b that is not whole gives NaN, as the op's doc says; C makes one more exception, for -inf",
   },
 ];

@@ -295,6 +295,8 @@ class Builder {
     const assigns = chosen.map((n) => {
       const leaf = [...free].find((e) => e.dtype === n.dtype && sameShape(e.shape, n.shape));
       if (leaf === undefined || leaf === n || !chance.odds(0.15)) return null;
+      // Two roots of one node have one layout: where the cell's is fixed, the passes cannot give the other its own.
+      if (chosen.filter((e) => e === n).length > 1) return null;
       free.delete(leaf);
       return leaf;
     });

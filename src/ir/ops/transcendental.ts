@@ -150,6 +150,7 @@ export const sin: UnaryOp = unary({
   js: ([x]) => `Math.sin(${x})`,
   vjp: (g, _, [x]) => [mul(g, cos(x!))],
   samples: [{ values: [-400, -6, -2, -0.3, 0.002, 0.3, 1, 2, 6, 5000] }],
+  inexact: ([x]) => Math.abs(x!) > 1e5,
 });
 
 export const cos: UnaryOp = unary({
@@ -162,6 +163,7 @@ export const cos: UnaryOp = unary({
   js: ([x]) => `Math.cos(${x})`,
   vjp: (g, _, [x]) => [neg(mul(g, sin(x!)))],
   samples: [{ values: [-400, -6, -2, -0.3, 0.002, 0.3, 1, 2, 6, 5000] }],
+  inexact: ([x]) => Math.abs(x!) > 1e5,
 });
 
 export const tanh: UnaryOp = unary({
@@ -205,7 +207,7 @@ export const softplus: UnaryOp = unary({
 
 export const pow: BinaryOp = binary({
   name: "pow",
-  doc: "a^b with the signs of C: a < 0 takes whole b only, NaN otherwise; x^0 = 1^x = 1. At a = 0 the gradient of b >= 0 is 0, as torch.",
+  doc: "a^b with the signs of C: a < 0 takes whole b only, NaN otherwise (-inf on GL, too); x^0 = 1^x = 1. At a = 0 the gradient of b >= 0 is 0, as torch.",
   dtype: float("pow"),
   // JavaScript gives NaN for 1 to the NaN or infinity.
   evaluate: ([a, b]) => (a === 1 ? 1 : a! ** b!),
@@ -224,5 +226,6 @@ export const pow: BinaryOp = binary({
     { from: 0.2, to: 3 },
     { from: -3, to: 3 },
   ],
+  inexact: ([a, b]) => a === -Infinity && !Number.isInteger(b),
   neutral: { right: 1 },
 });
