@@ -25,10 +25,19 @@ export interface EvaluateOptions {
   /** Row-major values of a leaf; undefined where it has values of its own (an input's array, a uniform's number). */
   readonly bind?: (leaf: Node) => ArrayLike<number> | undefined;
   readonly mode?: Mode;
+  /** How mode "f32" rounds a number to one of f32; default to the nearest. */
+  readonly toF32?: (v: number) => number;
 }
 
+type Round = (dtype: DType, v: number) => number;
+
 /** Row-major values of each root. */
-export function evaluate(roots: readonly Node[], { bind, mode = "f32" }: EvaluateOptions = {}): Float64Array[] {
+export function evaluate(
+  roots: readonly Node[],
+  { bind, mode = "f32", toF32 = Math.fround }: EvaluateOptions = {},
+): Float64Array[] {
+  const roundF32 = mode === "f64" ? (v: number): number => v : toF32;
+  const round: Round = (dtype, v) => (dtype === "f32" ? roundF32(v) : roundTo(dtype, v));
   const expansions = new Map<Node, readonly Node[]>();
   /** A macro's results are computed in its place, once for all of them. */
   const below = (n: Node): readonly Node[] => {
@@ -47,7 +56,7 @@ export function evaluate(roots: readonly Node[], { bind, mode = "f32" }: Evaluat
   for (const n of order) {
     const needs = below(n);
     const x = needs.map((e) => values.get(e)!);
-    values.set(n, value(n, x, mode, bind));
+    values.set(n, value(n, x, round, bind));
     for (const e of needs) {
       const left = uses.get(e)! - 1;
       uses.set(e, left);
@@ -57,16 +66,16 @@ export function evaluate(roots: readonly Node[], { bind, mode = "f32" }: Evaluat
   return roots.map((r) => values.get(r)!);
 }
 
-function value(n: Node, x: readonly Float64Array[], mode: Mode, bind: EvaluateOptions["bind"]): Float64Array {
+function value(n: Node, x: readonly Float64Array[], round: Round, bind: EvaluateOptions["bind"]): Float64Array {
   switch (n.op.kind) {
     case "leaf":
-      return rounded(n, leafValue(n, n.op, bind), mode);
+      return rounded(n, leafValue(n, n.op, bind), round);
     case "map":
-      return rounded(n, mapValue(n, n.op, x), mode);
+      return rounded(n, mapValue(n, n.op, x), round);
     case "view":
       return viewValue(n, n.op, x[0]!);
     case "reduce":
-      return reduceValue(n, n.op, x[0]!, mode);
+      return reduceValue(n, n.op, x[0]!, round);
     case "gather":
       return gatherValue(n, n.op, x[0]!, x[1]!);
     case "item":
@@ -76,11 +85,8 @@ function value(n: Node, x: readonly Float64Array[], mode: Mode, bind: EvaluateOp
   }
 }
 
-const round = (dtype: DType, mode: Mode, v: number): number =>
-  dtype === "f32" && mode === "f64" ? v : roundTo(dtype, v);
-
-const rounded = (n: Node, v: ArrayLike<number>, mode: Mode): Float64Array =>
-  Float64Array.from(v, (e) => round(n.dtype, mode, e));
+const rounded = (n: Node, v: ArrayLike<number>, round: Round): Float64Array =>
+  Float64Array.from(v, (e) => round(n.dtype, e));
 
 function leafValue(n: Node, op: LeafDefinition, bind: EvaluateOptions["bind"]): ArrayLike<number> {
   const bound = bind?.(n);
@@ -127,7 +133,7 @@ function viewValue(n: Node, op: ViewDefinition, x: Float64Array): Float64Array {
   });
 }
 
-function reduceValue(n: Node, op: ReduceDefinition, x: Float64Array, mode: Mode): Float64Array {
+function reduceValue(n: Node, op: ReduceDefinition, x: Float64Array, round: Round): Float64Array {
   const operand = n.inputs[0]!;
   const axes = n.attrs["axes"] as readonly number[];
   const stride = strides(operand.shape);
@@ -142,7 +148,7 @@ function reduceValue(n: Node, op: ReduceDefinition, x: Float64Array, mode: Mode)
     let best = 0;
     offsets.forEach((offset, i) => {
       const next = op.combine(acc, x[start + offset]!, operand.dtype);
-      if (op.form === "fold") acc = round(n.dtype, mode, next);
+      if (op.form === "fold") acc = round(n.dtype, next);
       else if (next !== 0) [acc, best] = [x[start + offset]!, i];
     });
     return op.form === "fold" ? acc : best;

@@ -150,7 +150,9 @@ export class Engine {
 
   /** Notes that `loss` was differentiated, its gradients are in `holders`, and `from` are the runs that computed parts. */
   differentiated(loss: Value | null, holders: readonly GradientHolder[], from: Iterable<Run>): void {
-    if (loss !== null && loss.run === null) this.#differentiated.add(loss);
+    // A loss that is a leaf is known already: nothing will compute it.
+    const isPending = loss !== null && loss.run === null && loss.node !== null && loss.node.inputs.length > 0;
+    if (isPending) this.#differentiated.add(loss);
     for (const h of holders) this.#holders.add(h);
     for (const run of from) this.#borrowed.add(run);
   }

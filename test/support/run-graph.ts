@@ -133,8 +133,8 @@ export function runPlan(
 }
 
 /** The oracle's values. */
-export const truth = (roots: readonly Node[], mode: Mode = "f64"): Float64Array[] =>
-  evaluate(roots, { mode, bind: (leaf) => given.get(leaf) });
+export const truth = (roots: readonly Node[], mode: Mode = "f64", toF32 = Math.fround): Float64Array[] =>
+  evaluate(roots, { mode, toF32, bind: (leaf) => given.get(leaf) });
 
 const shaders = new Map<string, Shader>();
 

@@ -45,6 +45,19 @@ describe("one plan", () => {
     expect(await plans(...programs)).toBe(1);
   });
 
+  test("for a submit after a leaf was differentiated: nothing of it is left to compute", async () => {
+    await x().mul(2).data();
+    const before = device.counters.compiled;
+    for (const leaf of [tensor(2, { requiresGrad: true }), new Parameter(tensor(3))]) {
+      leaf.backward();
+      expect(await leaf.grad!.item()).toBe(1);
+    }
+    const between = device.counters.compiled;
+    await x().mul(2).data();
+    expect(device.counters.compiled).toBe(between);
+    expect(between - before).toBeLessThanOrEqual(1);
+  });
+
   test("for other networks of one form", async () => {
     const before = device.counters.compiled;
     for (let k = 0; k < 3; k++) {
