@@ -276,7 +276,11 @@ it(`${runs} random graphs, seed ${seed}`, { timeout: Math.max(600_000, runs * 20
 /** What 40 nodes and 20,000 elements seldom need. */
 it("graphs too large for one kernel, rows too wide for one texture row", () => {
   const leaf = (shape: Shape): Node =>
-    o.input({ kind: "input", array: Float32Array.from({ length: numel(shape) }, (_, i) => (i % 33) / 8) }, "f32", shape);
+    o.input(
+      { kind: "input", array: Float32Array.from({ length: numel(shape) }, (_, i) => (i % 33) / 8) },
+      "f32",
+      shape,
+    );
   const repeat = (n: number, x: Node, f: (x: Node, i: number) => Node): Node => {
     for (let i = 0; i < n; i++) x = f(x, i);
     return x;
