@@ -1,38 +1,16 @@
 /**
- * Debian's Chromium without a window, its WebGL2 drawn by the same Mesa driver as headless GL's (8 render targets), and
- * pages that remember everything they complained about: errors, warnings, and what they could not load.
+ * Pages in Chromium that remember everything they complained about: errors, warnings, and what they could not load.
+ * Not here: how Chromium is started (tools/browser).
  */
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { vi } from "vitest";
-import { findChromium } from "../../tools/setup/machine.mjs";
-import { bundlePage, serve, type Site } from "./site.ts";
+import { startChromium } from "../../tools/browser/chromium.mjs";
+import { serve, type Site } from "../../tools/browser/serve.mjs";
+import { bundlePage } from "./site.ts";
 
 /** On a machine that does other things besides, a page of software GL may take long; these tests measure no time. */
 const PATIENCE = 120_000;
 vi.setConfig({ testTimeout: PATIENCE, hookTimeout: 2 * PATIENCE });
-
-/** Software GL that needs no display. */
-const graphics = ["--use-gl=angle", "--use-angle=gl-egl", "--ignore-gpu-blocklist"];
-/** Tests talk to nobody but their own server. */
-const quiet = [
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-default-apps",
-  "--disable-domain-reliability",
-  "--disable-sync",
-  "--no-default-browser-check",
-  "--no-first-run",
-  "--no-pings",
-];
-
-/** Without webgl: every context is refused, as on a machine whose graphics are switched off. */
-export async function startChromium({ webgl = true } = {}): Promise<Browser> {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error("no Chromium for tests: npm run setup says how to get it");
-  // As root, Chromium wants no sandbox; it loads nothing but our own pages.
-  const args = ["--no-sandbox", ...quiet, ...(webgl ? graphics : ["--disable-gpu", "--disable-software-rasterizer"])];
-  return chromium.launch({ executablePath, args });
-}
 
 export interface TestPage {
   readonly page: Page;

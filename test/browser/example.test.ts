@@ -4,7 +4,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Page } from "playwright-core";
 import { drawnDigits } from "texgrad/data";
-import { openPage, openStage, startChromium, type Stage, type TestPage } from "./chromium.ts";
+import { startChromium } from "../../tools/browser/chromium.mjs";
+import { openPage, openStage, type Stage, type TestPage } from "./chromium.ts";
 import { repository } from "./site.ts";
 
 const path = "/examples/browser.html";

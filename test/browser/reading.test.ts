@@ -2,7 +2,8 @@
  * Reads, printing and contexts as a page has them: nothing waits, and nothing is said to the console.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { openModule, openPage, openStage, startChromium, type ModulePage, type Stage } from "./chromium.ts";
+import { startChromium } from "../../tools/browser/chromium.mjs";
+import { openModule, openPage, openStage, type ModulePage, type Stage } from "./chromium.ts";
 import { bundlePage } from "./site.ts";
 import type * as pages from "./pages/reading.ts";
 
