@@ -1,10 +1,24 @@
 /** Checks of the numbers layers are made with. */
 import { TexgradError } from "../ir/errors.ts";
+import { show } from "../ir/shape.ts";
 
 /** Gives `value` back; throws TexgradError unless it is a whole number of at least `least`. */
 export function checkCount(layer: string, name: string, value: number, least: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value;
   throw new TexgradError(`${layer}: ${name} is ${value}; it must be a whole number >= ${least}`);
+}
+
+/** One size for each of `d` axes, from one number for all or one an axis; each checked. */
+export function checkSizes(
+  layer: string,
+  name: string,
+  value: number | readonly number[],
+  d: number,
+  least: number,
+): readonly number[] {
+  const sizes = typeof value === "number" ? new Array<number>(d).fill(value) : value;
+  if (sizes.length !== d) throw new TexgradError(`${layer}: ${name} is ${show(sizes)}; it takes one number or ${d}`);
+  return sizes.map((e) => checkCount(layer, name, e, least));
 }
 
 /** Throws TexgradError unless p is in [0, 1]. */

@@ -2,14 +2,15 @@
  * `F`: the functions layers are made of, without state, with PyTorch's names in camelCase. Each is a composition of
  * ops (src/ir/compose) or a method of Tensor; spelling one by hand gives the same program.
  *
- * Letters of shapes: n batch, c channels, h and w height and width, o output channels.
+ * Here: activations, linear, dropout, losses. Images are in functional-spatial.ts.
  */
 import { TexgradError } from "../ir/errors.ts";
 import * as compose from "../ir/compose/index.ts";
 import { checkProbability } from "./check.ts";
 import { apply, bernoulli, type Generator, type Tensor } from "../trace/index.ts";
 
-export type { ConvOptions, Pair, Reduction } from "../ir/compose/index.ts";
+export * from "./functional-spatial.ts";
+export type { Reduction } from "../ir/compose/index.ts";
 
 export const relu = (x: Tensor): Tensor => x.relu();
 export const tanh = (x: Tensor): Tensor => x.tanh();
@@ -37,21 +38,6 @@ export const logSoftmax = (x: Tensor, dim: number): Tensor => x.logSoftmax(dim);
 /** x: [.., in], weight: [out, in], bias: [out] -> x weight^T + bias: [.., out]. */
 export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor =>
   apply(compose.linear, bias === null ? [x, weight] : [x, weight, bias]);
-
-/** x: [n,c,h,w], weight: [o,c,kh,kw], bias: [o] -> [n,o,h',w'], the cross-correlation. */
-export const conv2d = (
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | null = null,
-  options: compose.ConvOptions = {},
-): Tensor => x.conv2d(weight, bias, options);
-
-/** Mean over windows of x: [n,c,h,w]; the stride is the kernel unless given. Padding counts as zeros. */
-export const avgPool2d = (
-  x: Tensor,
-  kernelSize: compose.Pair,
-  options: Omit<compose.ConvOptions, "dilation"> = {},
-): Tensor => x.avgPool2d(kernelSize, options);
 
 export interface DropoutOptions {
   /** The part of the elements that become 0. Default 0.5. */

@@ -1,7 +1,20 @@
 /** `texgrad/nn`, torch.nn's counterpart. */
 export { GELU, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh } from "./activation.ts";
 export { Flatten, Identity, Sequential } from "./container.ts";
-export { AvgPool2d, Conv2d, type Conv2dOptions, type PoolOptions } from "./conv.ts";
+export {
+  Conv1d,
+  type Conv1dOptions,
+  Conv2d,
+  type Conv2dOptions,
+  Conv3d,
+  type Conv3dOptions,
+  ConvTranspose1d,
+  type ConvTranspose1dOptions,
+  ConvTranspose2d,
+  type ConvTranspose2dOptions,
+  ConvTranspose3d,
+  type ConvTranspose3dOptions,
+} from "./conv.ts";
 export { Dropout } from "./dropout.ts";
 export * as functional from "./functional.ts";
 export * as init from "./init.ts";
@@ -10,4 +23,18 @@ export { Linear } from "./linear.ts";
 export { CrossEntropyLoss, MSELoss } from "./loss.ts";
 export { Module, type Named, type Part, type TensorModule } from "./module.ts";
 export type { LoadReport, StateDict } from "./state-dict.ts";
+export {
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveAvgPool3d,
+  AdaptiveMaxPool1d,
+  AdaptiveMaxPool2d,
+  AdaptiveMaxPool3d,
+  AvgPool1d,
+  AvgPool2d,
+  AvgPool3d,
+  MaxPool1d,
+  MaxPool2d,
+  MaxPool3d,
+} from "./pool.ts";
 export { Parameter, StateTensor as Buffer } from "../trace/index.ts";

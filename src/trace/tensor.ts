@@ -4,9 +4,11 @@
  * A tensor is a handle on an expression (or on a parameter); its operations are traced when they are called and run
  * when something is read, a step is made or `realize` is called. Shapes and dtypes are checked at once.
  */
-import { avgPool2d, conv2d, type ConvOptions, type Pair } from "../ir/compose/conv.ts";
+import { conv2d, type ConvOptions } from "../ir/compose/conv.ts";
 import { matmul } from "../ir/compose/matmul.ts";
+import { avgPool2d, type AvgPoolOptions } from "../ir/compose/pool.ts";
 import { promoted } from "../ir/compose/promote.ts";
+import type { Pair } from "../ir/compose/spatial.ts";
 import { apply, provideTensor, wrap } from "./handle.ts";
 import { ViewTensor } from "./tensor-views.ts";
 
@@ -15,12 +17,12 @@ export class Tensor extends ViewTensor {
   matmul(other: Tensor): Tensor {
     return apply((a, b) => matmul(...promoted("matmul", a, b)), [this, other]);
   }
-  /** x: [n, c, h, w] with weight [o, c, kh, kw] and bias [o]: cross-correlation, as torch. */
+  /** x: [n, c, h, w] or [c, h, w] with weight [o, c / groups, kh, kw] and bias [o]: cross-correlation, as torch. */
   conv2d(weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
     return apply((x, w, b) => conv2d(x, w, b, options), bias === null ? [this, weight] : [this, weight, bias]);
   }
-  /** x: [n, c, h, w], means of windows; the stride is the kernel unless given, padding counts as zeros. */
-  avgPool2d(kernelSize: Pair, options: Omit<ConvOptions, "dilation"> = {}): Tensor {
+  /** x: [n, c, h, w] or [c, h, w], means of windows; the stride is the kernel unless given, padding counts as zeros. */
+  avgPool2d(kernelSize: Pair, options: AvgPoolOptions = {}): Tensor {
     return apply((x) => avgPool2d(x, kernelSize, options), [this]);
   }
 }

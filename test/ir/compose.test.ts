@@ -180,7 +180,7 @@ describe("errors name shapes and the way out", () => {
     [() => c.matmul(o.literal(2), leaf([2])), "matmul: [] x [2]: takes at least one axis each; use mul for scalars"],
     [() => c.linear(leaf([2, 3]), leaf([4, 2])), "linear: x [2,3] with weight [4,2]"],
     [() => c.linear(leaf([2, 3]), leaf([4, 3]), leaf([3])), "linear: bias [3] must be [4]"],
-    [() => c.conv2d(leaf([2, 4, 4]), leaf([1, 2, 3, 3])), "x.unsqueeze(0) would fit"],
+    [() => c.conv2d(leaf([4, 4]), leaf([1, 1, 3, 3])), "x.unsqueeze(0) would fit"],
     [() => c.conv2d(leaf([1, 4, 4, 3]), leaf([1, 3, 3, 3])), "x is NCHW here: x.permute(0, 3, 1, 2) would fit"],
     [
       () => c.conv2d(leaf([1, 1, 2, 2]), leaf([1, 1, 3, 3])),

@@ -4,18 +4,15 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { F, setDevice, type Device } from "texgrad";
-import { grad, where, cat, stack, tensor, type Range, type Tensor } from "../../src/trace/index.ts";
+import { where, cat, stack, type Range, type Tensor } from "../../src/trace/index.ts";
 import type { DType } from "../../src/ir/dtype.ts";
 import { referenceDevice } from "../../src/reference.ts";
 import { selectDevice } from "../../src/runtime/select.ts";
-import { attr, fixture, toArray, type FixtureTensor, type OpCase } from "../fixtures/load.ts";
+import { fixture } from "../fixtures/load.ts";
+import { attributes, checkCase, input, type Attributes, type Call } from "../support/fixture-case.ts";
 
-/** Relative to the largest value of the tensor, as the issue asks of GL. */
-const TOLERANCE = 1e-5;
-
-type Attributes = Readonly<Record<string, unknown>>;
 /** A method of Tensor by name; fixtures name ops as torch does. */
-type Method = (...args: unknown[]) => Tensor | { values: Tensor; indices: Tensor };
+type Method = (...args: unknown[]) => ReturnType<Call>;
 
 const methodOf = (x: Tensor, name: string): Method => {
   const method = (x as unknown as Record<string, unknown>)[name];
@@ -26,7 +23,7 @@ const methodOf = (x: Tensor, name: string): Method => {
 const dims = (a: Attributes): unknown[] => (a["keepdim"] === undefined ? [a["dim"]] : [a["dim"], a["keepdim"]]);
 
 /** How an op of the fixture is called, where it is not the method of its name on all inputs and its one number. */
-const calls: Readonly<Record<string, (x: Tensor[], a: Attributes) => Tensor | { values: Tensor; indices: Tensor }>> = {
+const calls: Readonly<Record<string, Call>> = {
   clamp: ([x], a) => x!.clamp(a["min"] as number, a["max"] as number),
   to: ([x], a) => x!.to(a["dtype"] as DType),
   softplus: ([x], a) => x!.softplus(a["beta"] as number | undefined, a["threshold"] as number | undefined),
@@ -69,70 +66,10 @@ for (const op of byDims.split(" ")) {
     Object.assign(calls, { [op]: ([x]: Tensor[], a: Attributes) => methodOf(x!, op)(...dims(a)) });
 }
 
-function call(c: OpCase, x: Tensor[]): Tensor | { values: Tensor; indices: Tensor } {
-  const a = Object.fromEntries(Object.entries(c.attrs).map(([k, v]) => [k, attr(v)]));
-  const special = calls[c.op];
-  if (special !== undefined) return special(x, a);
-  const [first, ...rest] = x;
-  return methodOf(first!, c.op)(...(a["other"] === undefined ? rest : [a["other"]]));
-}
+/** How the call of a case is made. */
+const callOf = ({ op }: { readonly op: string }): Call =>
+  calls[op] ?? (([first, ...rest], a) => methodOf(first!, op)(...(a["other"] === undefined ? rest : [a["other"]])));
 
-const input = (t: FixtureTensor): Tensor =>
-  tensor(toArray(t), { shape: t.shape, dtype: t.dtype, requiresGrad: t.dtype === "f32" });
-
-async function close(what: string, got: Tensor, want: FixtureTensor): Promise<void> {
-  expect(got.shape, what).toEqual(want.shape);
-  expect(got.dtype, what).toBe(want.dtype);
-  const values = Array.from(await got.data());
-  const wanted = toArray(want);
-  const scale = Math.max(1e-30, ...wanted.filter(Number.isFinite).map(Math.abs));
-  wanted.forEach((w, i) => {
-    const g = values[i]!;
-    const same = Object.is(g, w) || g === w || Math.abs(g - w) <= TOLERANCE * Math.max(scale, Math.abs(w));
-    if (!same) expect(`${what}[${i}] = ${g}`).toBe(`${what}[${i}] = ${w}`);
-  });
-}
-
-async function check(c: OpCase): Promise<void> {
-  const x = c.inputs.map(input);
-  const result = call(c, x);
-  const y = "values" in result ? result.values : result;
-  await close("value", y, c.output);
-  if (c.indices !== undefined && "indices" in result) await close("indices", result.indices, c.indices);
-  if (c.cotangent === null || c.grads === null) return;
-  const wanted = c.grads.flatMap((g, i) => (g === null ? [] : [[x[i]!, g, i] as const]));
-  if (wanted.length === 0) return;
-  const cotangent = tensor(toArray(c.cotangent), { shape: c.cotangent.shape });
-  const options = { gradOutputs: [cotangent], allowUnused: true as const };
-  if (!y.requiresGrad) {
-    for (const [, g] of wanted) expect(toArray(g).every((e) => e === 0)).toBe(true);
-    return;
-  }
-  const inputs = wanted.map(([t]) => t);
-  const grads = grad(y, inputs, options);
-  for (const [k, [t, g, i]] of wanted.entries()) {
-    await close(`gradient ${i}`, grads[k] ?? tensor(new Float32Array(t.numel), { shape: t.shape }), g);
-  }
-  const { grad2 } = c;
-  if (grad2 === undefined || noSecond.includes(c.op)) return;
-  const first = grad(y, inputs, { ...options, createGraph: true });
-  let total: Tensor | null = null;
-  for (const [k, [, , i]] of wanted.entries()) {
-    const weights = grad2.weights[i];
-    const g = first[k];
-    if (weights == null || g == null) continue;
-    const part = g.mul(tensor(toArray(weights), { shape: weights.shape })).sum();
-    total = total === null ? part : total.add(part);
-  }
-  const second = total === null ? [] : grad(total, inputs, { allowUnused: true });
-  for (const [k, [t, , i]] of wanted.entries()) {
-    const got = second[k] ?? tensor(new Float32Array(t.numel), { shape: t.shape });
-    await close(`second gradient ${i}`, got, grad2.grads[i]!);
-  }
-}
-
-/** Forms of torch that are not in this version. */
-const beyond: readonly string[] = ["conv2d/17", "avgPool2d/10", "avgPool2d/11", "crossEntropy/13"];
 /** Where ours parts from torch on purpose; test/ir/fixtures.test.ts says why. */
 const different: readonly string[] = ["logsumexp/16", "pow/41"];
 /** torch 1.13 reads uninitialised memory there. */
@@ -141,7 +78,7 @@ const noSecond: readonly string[] = ["abs"];
 const readsValues: readonly string[] = ["crossEntropy/error2", "gather/error2"];
 
 const { cases: all, errors: refused } = fixture("ops");
-const cases = all.filter((c) => !beyond.includes(c.id) && !different.includes(c.id));
+const cases = all.filter((c) => !different.includes(c.id));
 const errors = refused.filter((e) => !readsValues.includes(e.id));
 
 /**
@@ -174,17 +111,21 @@ describe.each(devices)("on %s", (name, make, excepted) => {
   });
 
   describe("ops", () => {
-    test.each(cases.filter((c) => !excepted.includes(c.id)).map((c) => [c.id, c] as const))("%s", (_, c) => check(c));
+    test.each(cases.filter((c) => !excepted.includes(c.id)).map((c) => [c.id, c] as const))("%s", (_, c) =>
+      checkCase(c, callOf(c), !noSecond.includes(c.op)),
+    );
   });
 
   describe("calls torch refuses", () => {
     test.each(errors.map((e) => [e.id, e] as const))("%s", (_, e) => {
       const x = e.inputs.map(input);
-      expect(() => call({ ...e, output: e.inputs[0]!, cotangent: null, grads: null }, x)).toThrow(/^\w+: /);
+      expect(() => callOf(e)(x, attributes(e.attrs))).toThrow(/^\w+: /);
     });
   });
 
   describe("what DistML.js gets wrong", () => {
-    test.each(fixture("distml").cases.map((c) => [c.id, c] as const))("%s", (_, c) => check(c));
+    test.each(fixture("distml").cases.map((c) => [c.id, c] as const))("%s", (_, c) =>
+      checkCase(c, callOf(c), !noSecond.includes(c.op)),
+    );
   });
 });

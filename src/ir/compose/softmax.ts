@@ -64,21 +64,25 @@ export function logsumexp(x: Node, axes: readonly number[]): Node {
 
 /**
  * x: [n, classes, ..] logits, y: [n, ..] class indices (i32 or u32) -> -log softmax(x)[y], averaged, summed or each.
+ * Without a batch, x: [classes] and y: [].
  * The class is picked by comparing positions, so that neither direction gathers; an index that names no class picks 0.
  */
 export function crossEntropy(x: Node, y: Node, reduction: Reduction = "mean"): Node {
-  if (x.shape.length < 2) throw new ShapeError(`crossEntropy: logits are ${show(x.shape)}, must be [n, classes, ..]`);
-  const want = x.shape.filter((_, i) => i !== 1);
+  if (x.shape.length < 1) {
+    throw new ShapeError(`crossEntropy: logits are ${show(x.shape)}, must be [n, classes, ..] or [classes]`);
+  }
+  const axis = x.shape.length === 1 ? 0 : 1;
+  const want = x.shape.filter((_, i) => i !== axis);
   if (!isInt(y.dtype) || !sameShape(y.shape, want)) {
     throw new (isInt(y.dtype) ? ShapeError : DtypeError)(
       `crossEntropy: logits ${show(x.shape)} want class indices ${show(want)} of i32, got ${show(y.shape)} of ${y.dtype}` +
         (sameShape(y.shape, x.shape)
-          ? "; y.argmax(1) would fit one-hot rows"
+          ? `; y.argmax(${axis}) would fit one-hot rows`
           : isInt(y.dtype)
             ? ""
             : '; y.cast("i32") gives indices'),
     );
   }
-  const { shifted, l } = statistics("crossEntropy", x, [1]);
-  return reduced(sub(reshape(log(l), want), pick(shifted, 1, y)), reduction);
+  const { shifted, l } = statistics("crossEntropy", x, [axis]);
+  return reduced(sub(reshape(log(l), want), pick(shifted, axis, y)), reduction);
 }

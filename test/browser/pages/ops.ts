@@ -95,8 +95,8 @@ function reduceCases(d: ReduceDefinition): Case[] {
 
 // Calls of the fixtures.
 
-/** Calls whose form is a tensor method's business, or not in this version; see test/ir/fixtures.test.ts. */
-const beyond: readonly string[] = ["pad/13", "conv2d/17", "avgPool2d/10", "avgPool2d/11", "crossEntropy/13"];
+/** Calls whose form is a tensor method's business; see test/ir/fixtures.test.ts. */
+const beyond: readonly string[] = ["pad/13"];
 
 /** Where WebGL2 promises less than IEEE 754: NaN, infinities and denormals may be anything (GLSL ES 3.00, 4.5.1). */
 const unpromised: readonly string[] = ["nonfinite", "denormal"];

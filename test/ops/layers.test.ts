@@ -1,0 +1,76 @@
+/**
+ * What layers are made of, by `F`: every call of test/fixtures/layers.json on each device, values, gradients and second
+ * derivatives against PyTorch's. Layers with state are in test/nn/layers-fixtures.test.ts.
+ */
+import { beforeAll, describe, expect, test } from "vitest";
+import { F, setDevice, type Device, type Tensor, type ValuesAndIndices } from "texgrad";
+import { referenceDevice } from "../../src/reference.ts";
+import { selectDevice } from "../../src/runtime/select.ts";
+import { fixture } from "../fixtures/load.ts";
+import { attributes, checkCase, input, type Call } from "../support/fixture-case.ts";
+
+type Size = never;
+
+const convolution =
+  (f: (x: Tensor, w: Tensor, b: Tensor | null, options: object) => Tensor): Call =>
+  ([x, w, b], a) =>
+    f(x!, w!, b ?? null, a);
+const pool =
+  (f: (x: Tensor, kernelSize: Size, options: object) => Tensor | ValuesAndIndices): Call =>
+  ([x], a) =>
+    f(x!, a["kernelSize"] as Size, a);
+const adaptive =
+  (f: (x: Tensor, outputSize: F.OutputSizes) => Tensor): Call =>
+  ([x], a) =>
+    f(x!, a["outputSize"] as F.OutputSizes);
+
+const calls: Readonly<Record<string, Call>> = {
+  conv1d: convolution(F.conv1d),
+  conv2d: convolution(F.conv2d),
+  conv3d: convolution(F.conv3d),
+  convTranspose1d: convolution(F.convTranspose1d),
+  convTranspose2d: convolution(F.convTranspose2d),
+  convTranspose3d: convolution(F.convTranspose3d),
+  avgPool1d: pool(F.avgPool1d),
+  avgPool2d: pool(F.avgPool2d),
+  avgPool3d: pool(F.avgPool3d),
+  maxPool1d: pool(F.maxPool1dWithIndices),
+  maxPool2d: pool(F.maxPool2dWithIndices),
+  maxPool3d: pool(F.maxPool3dWithIndices),
+  adaptiveAvgPool1d: adaptive(F.adaptiveAvgPool1d),
+  adaptiveAvgPool2d: adaptive(F.adaptiveAvgPool2d),
+  adaptiveAvgPool3d: adaptive(F.adaptiveAvgPool3d),
+  adaptiveMaxPool1d: adaptive(F.adaptiveMaxPool1d),
+  adaptiveMaxPool2d: adaptive(F.adaptiveMaxPool2d),
+  adaptiveMaxPool3d: adaptive(F.adaptiveMaxPool3d),
+};
+
+const { cases: all, errors: allErrors } = fixture("layers");
+const cases = all.filter((c) => calls[c.op] !== undefined);
+const errors = allErrors.filter((c) => calls[c.op] !== undefined);
+
+/** argmax takes no NaN on GL (src/ir/ops/reduce.ts says so), and so max pools do not. */
+const losesNaN: readonly string[] = ["maxPool2d/11"];
+
+const devices: readonly (readonly [string, () => Device, readonly string[]])[] = [
+  ["reference", referenceDevice, []],
+  ["cpu", () => selectDevice({ device: "cpu" }), []],
+  ["webgl", () => selectDevice({ device: "webgl" }), losesNaN],
+];
+
+describe.each(devices)("on %s", (_, make, excepted) => {
+  beforeAll(() => {
+    setDevice(make());
+  });
+
+  test.each(cases.filter((c) => !excepted.includes(c.id)).map((c) => [c.id, c] as const))("%s", (_, c) =>
+    checkCase(c, calls[c.op]!),
+  );
+});
+
+describe("calls torch refuses", () => {
+  test.each(errors.map((e) => [e.id, e] as const))("%s", (_, e) => {
+    const x = e.inputs.map(input);
+    expect(() => calls[e.op]!(x, attributes(e.attrs))).toThrow(new RegExp(`^${e.op}: `));
+  });
+});
