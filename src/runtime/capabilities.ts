@@ -5,7 +5,7 @@
  * nobody asks for; its integer uploads from Int32Array silently upload nothing. Not here: how fast anything is.
  */
 import type { GlData, GlProgram, WebGL2 } from "./gl-types.ts";
-import { ProbeBench, SIDE, type Transfer } from "./probe-bench.ts";
+import { ProbeBench, SIDE, type Size, type Transfer } from "./probe-bench.ts";
 
 export interface Capabilities {
   /** Largest side of a texture, in texels. */
@@ -24,6 +24,8 @@ export interface Capabilities {
   readonly intUpload: "typed" | "bytes" | "none";
   /** int and uint arithmetic in fragment shaders is 32 bits wide and wraps. */
   readonly highpInt: boolean;
+  /** Nearest textureLod at (i + 0.5) / size reads texel i of the longest row and of the highest column. */
+  readonly exactSampling: boolean;
   /** The driver's name for itself, or "unknown" where it is hidden. */
   readonly renderer: string;
   /** The renderer is a known software rasteriser. */
@@ -54,6 +56,7 @@ export function probeCapabilities(gl: WebGL2): Capabilities {
       maxFragmentUniformVectors: limit(gl.MAX_FRAGMENT_UNIFORM_VECTORS),
       floatRender,
       ...probeIntegers(gl, bench),
+      exactSampling: floatRender && probeSampling(gl, bench),
       renderer,
       isSoftware: /llvmpipe|softpipe|lavapipe|swiftshader|software|basic render/i.test(renderer),
       parallelCompile: gl.getExtension("KHR_parallel_shader_compile") !== null,
@@ -127,6 +130,33 @@ function copies(
     if (!buffer.every((value, i) => value === wanted[layer * texelComponents + i])) return false;
   }
   return true;
+}
+
+/** Reads the longest row and the highest column backwards, texel by texel, by coordinates in [0, 1]. */
+function probeSampling(gl: WebGL2, bench: ProbeBench): boolean {
+  const n = Number(gl.getParameter(gl.MAX_TEXTURE_SIZE));
+  const program = bench.program(`${header}uniform sampler2DArray source; uniform vec2 inverse; out vec4 target;
+void main() {
+  vec2 at = round(1.0 / inverse) - gl_FragCoord.xy - 0.5;
+  target = textureLod(source, vec3((at + 0.5) * inverse, 0.0), 0.0);
+}`);
+  if (program === null) return false;
+  const transfer = floatTransfer(gl);
+  const texels = Float32Array.from({ length: n * 4 }, (_, i) => i >> 2);
+  const sizes: readonly Size[] = [
+    [n, 1],
+    [1, n],
+  ];
+  return sizes.every((size) => {
+    bench.clearErrors();
+    const from = bench.texture(transfer, 1, texels, size);
+    const to = bench.texture(transfer, 1, undefined, size);
+    gl.useProgram(program);
+    gl.uniform2f(gl.getUniformLocation(program, "inverse"), 1 / size[0], 1 / size[1]);
+    if (from === null || to === null || !bench.draw(program, from, to, 1, size)) return false;
+    const read = new Float32Array(texels.length);
+    return bench.read(to, 0, transfer, read, size) && read.every((v, i) => v === n - 1 - (i >> 2));
+  });
 }
 
 /** Large, small, negative and beyond 2^24: what a detour through floats or 16-bit integers would change. */

@@ -43,6 +43,7 @@ export function copyDraws(
       source,
       samplers: 1,
       extents: [base],
+      heights: [],
       floats: [],
       ints: [],
       targets: Array.from({ length: targets }, (_, i) => ({ store: 0, layer: base + i })),

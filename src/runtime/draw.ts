@@ -43,6 +43,7 @@ export class Draw {
   readonly #extents: Staged<Int32Array>;
   readonly #floats: Staged<Float32Array>;
   readonly #ints: Staged<Int32Array>;
+  readonly #heights: Staged<Float32Array>;
   /** Numbers that come with each run, by their place in `floats` and `ints`. */
   readonly #floatSlots: readonly Place[];
   readonly #intSlots: readonly Place[];
@@ -65,6 +66,8 @@ export class Draw {
     this.#extents.values.set(program.extents);
     this.#floats = new Staged(new Float32Array(padded(program.floats.length)));
     this.#ints = new Staged(new Int32Array(padded(program.ints.length)));
+    this.#heights = new Staged(new Float32Array(padded(program.heights.length)));
+    this.#heights.values.set(program.heights);
     this.#floatSlots = places(program.floats, numbers, this.#floats.values);
     this.#intSlots = places(program.ints, numbers, this.#ints.values);
     this.program = context.programs.retain(program, spec.describe);
@@ -73,9 +76,10 @@ export class Draw {
   /** `textures`: of each buffer of the plan. `uniforms`: the run's numbers. */
   run(textures: readonly (Texture | null)[], uniforms: readonly number[]): void {
     const { gl, state, programs } = this.#context;
-    const { extents, floats, ints } = programs.link(this.program);
+    const { extents, floats, ints, heights } = programs.link(this.program);
     state.useProgram(this.program.handle);
     if (extents?.changes(this.#extents.bits)) gl.uniform4iv(extents.location, this.#extents.values);
+    if (heights?.changes(this.#heights.bits)) gl.uniform4fv(heights.location, this.#heights.values);
     if (floats !== null) {
       fillPlaces(this.#floatSlots, uniforms, this.#floats.values);
       if (floats.changes(this.#floats.bits)) gl.uniform4fv(floats.location, this.#floats.values);

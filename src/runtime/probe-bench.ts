@@ -6,8 +6,12 @@
  */
 import type { GlData, GlFramebuffer, GlProgram, GlShader, GlTexture, WebGL2 } from "./gl-types.ts";
 
-/** Side of every probe texture in texels: one quad of fragments. */
+/** Side of a probe texture in texels where nothing else is said: one quad of fragments. */
 export const SIDE = 2;
+
+/** Width and height in texels. */
+export type Size = readonly [number, number];
+const quad: Size = [SIDE, SIDE];
 
 /** How elements travel: the storage format and the type that moves it. */
 export interface Transfer {
@@ -38,8 +42,8 @@ export class ProbeBench {
     this.clearErrors();
   }
 
-  /** An array texture of SIDE x SIDE x layers, filled where data is given. */
-  texture({ storage, format, type }: Transfer, layers: number, data?: GlData): GlTexture | null {
+  /** An array texture of so many layers, filled where data is given. */
+  texture({ storage, format, type }: Transfer, layers: number, data?: GlData, [w, h] = quad): GlTexture | null {
     const gl = this.#gl;
     const texture = gl.createTexture();
     if (texture === null) return null;
@@ -49,8 +53,8 @@ export class ProbeBench {
     for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
       gl.texParameteri(gl.TEXTURE_2D_ARRAY, name, gl.NEAREST);
     }
-    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, storage, SIDE, SIDE, layers);
-    if (data) gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, SIDE, SIDE, layers, format, type, data);
+    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, storage, w, h, layers);
+    if (data) gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, w, h, layers, format, type, data);
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, null);
     return texture;
   }
@@ -77,14 +81,14 @@ export class ProbeBench {
   }
 
   /** Draws over the first `targets` layers of `to` with `from` on unit 0. False where GL refuses. */
-  draw(program: GlProgram, from: GlTexture, to: GlTexture, targets: number): boolean {
+  draw(program: GlProgram, from: GlTexture, to: GlTexture, targets: number, [w, h] = quad): boolean {
     const gl = this.#gl;
     const attachments = Array.from({ length: targets }, (_, i) => gl.COLOR_ATTACHMENT0 + i);
     this.#bindNewFramebuffer();
     attachments.forEach((at, layer) => gl.framebufferTextureLayer(gl.FRAMEBUFFER, at, to, 0, layer));
     gl.drawBuffers(attachments);
     if (gl.checkFramebufferStatus(gl.FRAMEBUFFER) !== gl.FRAMEBUFFER_COMPLETE) return false;
-    gl.viewport(0, 0, SIDE, SIDE);
+    gl.viewport(0, 0, w, h);
     gl.useProgram(program);
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, from);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
@@ -92,10 +96,10 @@ export class ProbeBench {
     return gl.getError() === gl.NO_ERROR;
   }
 
-  /** Reads one layer into `into`, which must hold SIDE x SIDE texels. */
-  read(texture: GlTexture, layer: number, { format, type }: Transfer, into: GlData): boolean {
+  /** Reads one layer into `into`, which must hold its texels. */
+  read(texture: GlTexture, layer: number, { format, type }: Transfer, into: GlData, [w, h] = quad): boolean {
     if (!this.bindForReading(texture, layer)) return false;
-    this.#gl.readPixels(0, 0, SIDE, SIDE, format, type, into);
+    this.#gl.readPixels(0, 0, w, h, format, type, into);
     return this.#gl.getError() === this.#gl.NO_ERROR;
   }
 

@@ -60,6 +60,7 @@ interface Linked {
   readonly extents: Uniforms | null;
   readonly floats: Uniforms | null;
   readonly ints: Uniforms | null;
+  readonly heights: Uniforms | null;
 }
 
 export class Program {
@@ -151,6 +152,7 @@ export class Programs {
       extents: uniforms("e", shape.extents.length),
       floats: uniforms("u", shape.floats.length),
       ints: uniforms("n", shape.ints.length),
+      heights: uniforms("h", shape.heights.length),
     };
     return program.linked;
   }

@@ -22,7 +22,8 @@ export function webglProfile(found: Capabilities, options: ProfileOptions = {}):
     maxDrawBuffers: Math.min(found.maxDrawBuffers, options.maxDrawBuffers ?? Infinity),
     maxTextureUnits: Math.min(found.maxTextureUnits, options.maxTextureUnits ?? Infinity),
     maxFragmentUniformVectors: found.maxFragmentUniformVectors,
-    fetch: options.fetch ?? "texelFetch",
+    // Inside contraction loops llvmpipe samples 1.7 times as fast as it fetches.
+    fetch: options.fetch ?? (found.isSoftware && found.exactSampling ? "textureLod" : "texelFetch"),
     off: options.off ?? [],
   };
 }

@@ -59,6 +59,8 @@ const forcedOptions: readonly WebglOptions[] = [
   { maxTextureSize: 64 },
   { maxTextureSize: 64, maxDrawBuffers: 1 },
   { maxTextureUnits: 8 },
+  { fetch: "texelFetch" },
+  { fetch: "textureLod" },
   { off: ["law2"] },
   { off: ["tiles"] },
   { off: ["outputs"] },

@@ -104,5 +104,6 @@ ${body}
 }
 `;
   const counts = { gathers: 0, fetches: 0 };
-  return { source, samplers: loads.length, extents, floats, ints, targets, width: l.width, height: l.height, counts };
+  const size = { width: l.width, height: l.height };
+  return { source, samplers: loads.length, extents, floats, ints, heights: [], targets, ...size, counts };
 }

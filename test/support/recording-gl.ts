@@ -101,6 +101,7 @@ export const stubCapabilities: Capabilities = {
   intUpload: "typed",
   highpInt: true,
   renderer: "stub",
+  exactSampling: true,
   isSoftware: false,
   parallelCompile: true,
   fence: true,

@@ -176,6 +176,7 @@ export function interpretPlan(plan: KernelPlan, profile: DeviceProfile, roots: r
     };
     const numbersOf: Record<string, readonly number[]> = {};
     if (program.extents.length > 0) numbersOf["e"] = padded(program.extents);
+    if (program.heights.length > 0) numbersOf["h"] = padded(program.heights);
     if (program.floats.length > 0) numbersOf["u"] = padded(program.floats.map(number));
     if (program.ints.length > 0) numbersOf["n"] = padded(program.ints.map(number));
     const report = reportShader(shader, {

@@ -35,7 +35,7 @@ import type { ShaderProgram } from "./program.ts";
 import { conditionText, indexText, literal, samplerOf, typeOf, type AtomText } from "./spell.ts";
 
 export function generate(kernel: Kernel, profile: DeviceProfile): ShaderProgram {
-  const program = new Generator(kernel).program();
+  const program = new Generator(kernel, profile.fetch).program();
   if (program.targets.length > profile.maxDrawBuffers) {
     throw new InvariantError(
       `a kernel of ${program.targets.length} targets on a device of ${profile.maxDrawBuffers}`,
@@ -72,11 +72,14 @@ interface Place {
 
 class Generator {
   private readonly kernel: Kernel;
+  private readonly fetchForm: DeviceProfile["fetch"];
   private readonly depends: Depends;
   private readonly names = new Map<Axis, string>();
   private readonly extents: Axis[] = [];
   private readonly floats: number[] = [];
   private readonly ints: number[] = [];
+  /** Loads whose texture's height the text must not name. */
+  private readonly heights: number[] = [];
   private readonly functions = new Map<string, string>();
   private readonly split: Axis | null;
   /** The split axis' high part: a fragment's tile. */
@@ -92,8 +95,9 @@ class Generator {
   private fetches = 0;
   private readonly widths = new Map<number, 1 | 4>();
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, fetchForm: DeviceProfile["fetch"]) {
     this.kernel = kernel;
+    this.fetchForm = fetchForm;
     this.depends = dependence(kernel);
     const { layout } = kernel;
     this.split = layout.split < 0 ? null : kernel.rows[layout.split]!;
@@ -137,6 +141,7 @@ class Generator {
       extents: this.extents.map((a) => a.extent),
       floats: this.floats,
       ints: this.ints,
+      heights: this.heights.map((b) => 1 / kernel.loads[b]!.layout.height),
       targets,
       width: kernel.layout.width,
       height: kernel.layout.height,
@@ -154,6 +159,7 @@ class Generator {
     if (this.extents.length > 0) out.push(`uniform ivec4 e[${vectors(this.extents.length)}];`);
     if (this.floats.length > 0) out.push(`uniform vec4 u[${vectors(this.floats.length)}];`);
     if (this.ints.length > 0) out.push(`uniform ivec4 n[${vectors(this.ints.length)}];`);
+    if (this.heights.length > 0) out.push(`uniform vec4 h[${vectors(this.heights.length)}];`);
     for (let i = 0; i < targets; i++) out.push(`layout(location = ${i}) out ${typeOf(kernel.dtype, 4).value} o${i};`);
     return out;
   }
@@ -547,12 +553,35 @@ class Generator {
     if (known !== undefined) return known.text;
     const name = this.fresh("f");
     const vector = typeOf(t.element === "float" ? "f32" : t.element === "int" ? "i32" : "u32", 4);
-    scope.lines.push(
-      `${vector.value} ${name} = texelFetch(t${buffer}, ivec3(${[a.x, a.y, a.layer].map((i) => indexText(i, this.nameOf)).join(", ")}), 0);`,
-    );
+    const isSampled = this.fetchForm === "textureLod" && scope !== this.scopes[0];
+    scope.lines.push(`${vector.value} ${name} = ${isSampled ? this.sampled(buffer, a) : this.texel(buffer, a)};`);
     scope.memo.set(key, { text: name, lanes: 4 });
     this.fetches += scope.trips;
     return name;
+  }
+
+  private texel(buffer: number, { x, y, layer }: Address<Index>): string {
+    return `texelFetch(t${buffer}, ivec3(${[x, y, layer].map((i) => this.textOf(i)).join(", ")}), 0)`;
+  }
+
+  /** Nearest sampling at a texel's centre; what it costs outside loops is the same. */
+  private sampled(buffer: number, { x, y, layer }: Address<Index>): string {
+    const { layout } = this.kernel.loads[buffer]!;
+    const centre = (i: Index, size: number | null): string => {
+      if (size === null) return `(float(${this.textOf(i)}) + 0.5) * ${this.inverseHeight(buffer)}`;
+      if (isConstant(i)) return literal((i.offset + 0.5) / size, "f32");
+      return `(float(${this.textOf(i)}) + 0.5) * ${literal(1 / size, "f32")}`;
+    };
+    const z = isConstant(layer) ? literal(layer.offset, "f32") : `float(${this.textOf(layer)})`;
+    const height = layout.rows.length === 0 ? layout.height : null;
+    return `textureLod(t${buffer}, vec3(${centre(x, layout.width)}, ${centre(y, height)}, ${z}), 0.0)`;
+  }
+
+  /** A texture's height follows the outermost extent, so it is a uniform as that is. */
+  private inverseHeight(buffer: number): string {
+    let at = this.heights.indexOf(buffer);
+    if (at < 0) at = this.heights.push(buffer) - 1;
+    return `h[${at >> 2}].${COMPONENTS[at & 3]}`;
   }
 
   /** The scope of the innermost loop that placed indices run in. */

@@ -14,6 +14,8 @@ export interface ShaderProgram {
   readonly floats: readonly number[];
   /** `uniform ivec4 n[]`: i32 and u32 numbers (u32 by its bits). */
   readonly ints: readonly number[];
+  /** `uniform vec4 h[]`: 1/height of textures that are sampled, padded to whole vectors. */
+  readonly heights: readonly number[];
   /** Render targets in order of location: which store, which texture layer. */
   readonly targets: readonly { readonly store: number; readonly layer: number }[];
   /** Texels of the viewport. */
