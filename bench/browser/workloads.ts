@@ -1,0 +1,39 @@
+/**
+ * What is measured, what each engine must compute there, and what TensorFlow.js was seen to draw: check values and
+ * draws as workloads/README.md and issue 3 state them, by which a run is refused that measures something else.
+ */
+import type { WORKLOADS } from "../workloads/inputs.js";
+
+export interface WorkloadInfo {
+  /** The key of its inputs. */
+  readonly id: keyof typeof WORKLOADS;
+  /** What the command line calls it. */
+  readonly name: string;
+  /** Mean of |output|, or the losses at steps 1 and 3. */
+  readonly expected: readonly number[];
+  /** tfjs's draws of a step and its ms with one readback, in issue 3's table. */
+  readonly tfjs: { readonly draws: number; readonly ms: number };
+}
+
+export const workloads: readonly WorkloadInfo[] = [
+  { id: "w1", name: "W1", expected: [0.90554], tfjs: { draws: 15, ms: 13.8 } },
+  { id: "w2", name: "W2", expected: [0.00097656], tfjs: { draws: 13, ms: 10.5 } },
+  { id: "w3", name: "W3", expected: [0.65471], tfjs: { draws: 18, ms: 9.8 } },
+  { id: "w4_256", name: "W4", expected: [4.2289], tfjs: { draws: 1, ms: 2.8 } },
+  { id: "w4_512", name: "W4", expected: [6.0148], tfjs: { draws: 1, ms: 15.9 } },
+  { id: "w4_1024", name: "W4", expected: [8.5091], tfjs: { draws: 1, ms: 117 } },
+  { id: "w5", name: "W5", expected: [0.63792], tfjs: { draws: 2, ms: 70 } },
+  { id: "w6", name: "W6", expected: [2.3711, 2.2428], tfjs: { draws: 83, ms: 14.1 } },
+  { id: "w7", name: "W7", expected: [2.6984, 3.6464], tfjs: { draws: 113, ms: 98 } },
+  { id: "w8", name: "W8", expected: [2.6569, 0.4445], tfjs: { draws: 2178, ms: 491 } },
+];
+
+/** The table's values have five digits; sums of a thousand f32 in another order differ by less than the rest. */
+const RELATIVE = 1e-3;
+
+/** What is wrong with the values, or null. */
+export function complaintOf({ expected }: WorkloadInfo, values: readonly number[]): string | null {
+  const isRight = expected.every((want, i) => Math.abs(values[i]! - want) <= RELATIVE * Math.abs(want));
+  const show = (list: readonly number[]): string => list.map((v) => v.toPrecision(5)).join(", ");
+  return isRight ? null : `computed ${show(values)}, must be ${show(expected)}`;
+}
