@@ -28,12 +28,16 @@ export const workloads: readonly WorkloadInfo[] = [
   { id: "w8", name: "W8", expected: [2.6569, 0.4445], tfjs: { draws: 2178, ms: 491 } },
 ];
 
-/** The table's values have five digits; sums of a thousand f32 in another order differ by less than the rest. */
+/** The values have five digits, W8's last one four; sums of a thousand f32 in another order differ by less. */
 const RELATIVE = 1e-3;
+/** After two steps: in W7, where the loss rises by a third, they let differences in the last bits of f32 grow. */
+const RELATIVE_AFTER_STEPS = 4e-3;
 
 /** What is wrong with the values, or null. */
 export function complaintOf({ expected }: WorkloadInfo, values: readonly number[]): string | null {
-  const isRight = expected.every((want, i) => Math.abs(values[i]! - want) <= RELATIVE * Math.abs(want));
+  const isRight = expected.every(
+    (want, i) => Math.abs(values[i]! - want) <= (i === 0 ? RELATIVE : RELATIVE_AFTER_STEPS) * Math.abs(want),
+  );
   const show = (list: readonly number[]): string => list.map((v) => v.toPrecision(5)).join(", ");
   return isRight ? null : `computed ${show(values)}, must be ${show(expected)}`;
 }

@@ -1,8 +1,11 @@
 /**
  * W1 to W8 in texgrad, as its users would write them; the same numbers as workloads/tfjs.js and workloads/jaxjs.js.
  */
-import { currentDevice, F, nn, optim, type Tensor } from "texgrad";
-import { forward, toTensor, training, type Input, type Workload } from "./run.ts";
+import { currentDevice, F, nn, type Tensor } from "texgrad";
+import { classifier, linear, type Dense, type TrainingInputs } from "./layers.ts";
+import { forward, toTensor, type Input, type Workload } from "./run.ts";
+
+export { w8 } from "./resnet.ts";
 
 export function init(): string {
   return `texgrad ${currentDevice().name}`;
@@ -41,33 +44,6 @@ export function w5(inputs: { x: Input; w: Input }): Workload {
   return forward(() => F.conv2d(x, w, null, { padding: 1 }));
 }
 
-interface Dense {
-  readonly w: Input;
-  readonly b: Input;
-}
-
-/** A layer with the given parameters; the inputs' matrices are [in, out], torch's the other way round. */
-function linear({ w, b }: Dense): nn.Linear {
-  const [inFeatures, outFeatures] = w.shape;
-  const layer = new nn.Linear(inFeatures!, outFeatures!);
-  layer.loadStateDict({ weight: toTensor(w).t(), bias: toTensor(b) });
-  return layer;
-}
-
-/** Cross entropy of the labels, plain SGD. */
-function trained(net: nn.Module & { forward(x: Tensor): Tensor }, x: Input, labels: Input, lr: number): () => Tensor {
-  const images = toTensor(x);
-  const classes = toTensor(labels);
-  const opt = new optim.SGD(net.parameters(), { lr });
-  return () => {
-    const loss = F.crossEntropy(net.forward(images), classes);
-    opt.zeroGrad();
-    loss.backward();
-    opt.step();
-    return loss;
-  };
-}
-
 class Mlp extends nn.Module {
   readonly fc1: nn.Linear;
   readonly fc2: nn.Linear;
@@ -83,7 +59,35 @@ class Mlp extends nn.Module {
   }
 }
 
-export function w6(inputs: { layers: readonly Dense[]; x: Input; y: { index: Input }; lr: number }): Workload {
-  const net = new Mlp(inputs.layers);
-  return training(trained(net, inputs.x, inputs.y.index, inputs.lr), net.fc1.weight);
+export function w6({ layers, ...inputs }: { layers: readonly Dense[] } & TrainingInputs): Workload {
+  const net = new Mlp(layers);
+  return classifier(net, net.fc1.weight, inputs);
+}
+
+interface CnnInputs extends TrainingInputs {
+  readonly conv1: Dense;
+  readonly conv2: Dense;
+  readonly fc: Dense;
+}
+
+class Cnn extends nn.Module {
+  readonly conv1 = new nn.Conv2d(1, 16, 3, { padding: 1 });
+  readonly conv2 = new nn.Conv2d(16, 32, 3, { padding: 1 });
+  readonly pool = new nn.MaxPool2d(2);
+  readonly fc: nn.Linear;
+  constructor({ conv1, conv2, fc }: CnnInputs) {
+    super();
+    this.conv1.loadStateDict({ weight: toTensor(conv1.w), bias: toTensor(conv1.b) });
+    this.conv2.loadStateDict({ weight: toTensor(conv2.w), bias: toTensor(conv2.b) });
+    this.fc = linear(fc);
+  }
+  forward(x: Tensor): Tensor {
+    const h = this.pool.forward(this.conv1.forward(x).relu());
+    return this.fc.forward(this.pool.forward(this.conv2.forward(h).relu()).flatten(1));
+  }
+}
+
+export function w7(inputs: CnnInputs): Workload {
+  const net = new Cnn(inputs);
+  return classifier(net, net.conv1.weight, inputs);
 }
