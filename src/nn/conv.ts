@@ -152,5 +152,5 @@ export class ConvTranspose3d extends Convolution<Three, Three> {
   }
 }
 
-const outputPadding = (name: string, d: number, options: { readonly outputPadding?: Sizes }): S =>
+const outputPadding = (name: string, d: number, options: { readonly outputPadding?: Sizes }): readonly number[] =>
   checkSizes(name, "outputPadding", options.outputPadding ?? 0, d, 0);

@@ -2,13 +2,15 @@
  * `F`: the functions layers are made of, without state, with PyTorch's names in camelCase. Each is a composition of
  * ops (src/ir/compose) or a method of Tensor; spelling one by hand gives the same program.
  *
- * Here: activations, linear, dropout, losses. Images are in functional-spatial.ts.
+ * Here: activations, linear, losses; the other subjects are in the files beside this one, functional-*.ts.
  */
 import { TexgradError } from "../ir/errors.ts";
 import * as compose from "../ir/compose/index.ts";
-import { checkProbability } from "./check.ts";
-import { apply, bernoulli, type Generator, type Tensor } from "../trace/index.ts";
+import { apply, type Tensor } from "../trace/index.ts";
 
+export * from "./functional-dropout.ts";
+export * from "./functional-norm.ts";
+export * from "./functional-sequence.ts";
 export * from "./functional-spatial.ts";
 export type { Reduction } from "../ir/compose/index.ts";
 
@@ -38,23 +40,6 @@ export const logSoftmax = (x: Tensor, dim: number): Tensor => x.logSoftmax(dim);
 /** x: [.., in], weight: [out, in], bias: [out] -> x weight^T + bias: [.., out]. */
 export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor =>
   apply(compose.linear, bias === null ? [x, weight] : [x, weight, bias]);
-
-export interface DropoutOptions {
-  /** The part of the elements that become 0. Default 0.5. */
-  readonly p?: number;
-  /** Without it x itself. Default true. */
-  readonly training?: boolean;
-  /** Default: the library's. */
-  readonly generator?: Generator;
-}
-
-/** Sets a random part `p` of x to 0 and scales the others by 1 / (1 - p), so that the mean stays. */
-export function dropout(x: Tensor, { p = 0.5, training = true, generator }: DropoutOptions = {}): Tensor {
-  checkProbability("dropout", p);
-  if (!training || p === 0) return x;
-  const keep = bernoulli(1 - p, x.shape, generator === undefined ? {} : { generator });
-  return x.mul(keep).mul(p === 1 ? 0 : 1 / (1 - p));
-}
 
 export interface LossOptions {
   /** Default "mean". */

@@ -1,5 +1,15 @@
 /** `texgrad/nn`, torch.nn's counterpart. */
 export { GELU, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh } from "./activation.ts";
+export { type AttentionMasks, MultiheadAttention, type MultiheadAttentionOptions } from "./attention.ts";
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  InstanceNorm3d,
+  type RunningNormOptions,
+} from "./batch-norm.ts";
 export { Flatten, Identity, Sequential } from "./container.ts";
 export {
   Conv1d,
@@ -15,6 +25,7 @@ export {
   ConvTranspose3d,
   type ConvTranspose3dOptions,
 } from "./conv.ts";
+export { Embedding, type EmbeddingLayerOptions } from "./embedding.ts";
 export { Dropout } from "./dropout.ts";
 export * as functional from "./functional.ts";
 export * as init from "./init.ts";
@@ -23,6 +34,7 @@ export { Linear } from "./linear.ts";
 export { CrossEntropyLoss, MSELoss } from "./loss.ts";
 export { Module, type Named, type Part, type TensorModule } from "./module.ts";
 export type { LoadReport, StateDict } from "./state-dict.ts";
+export { GroupNorm, type GroupNormOptions, LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.ts";
 export {
   AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,
@@ -37,4 +49,6 @@ export {
   MaxPool2d,
   MaxPool3d,
 } from "./pool.ts";
+export { GRU, LSTM, type LSTMOptions, type RecurrentOptions, RNN, type RNNOptions } from "./recurrent.ts";
+export { GRUCell, LSTMCell, RNNCell, type RNNCellOptions } from "./recurrent-cell.ts";
 export { Parameter, StateTensor as Buffer } from "../trace/index.ts";

@@ -40,7 +40,7 @@ export const uniformValues = (shape: Shape, low: number, high: number, generator
   filled(shape, (next) => low + (high - low) * next(), generator);
 
 /** Normal by Box and Muller, in double precision; one of its two results is used. */
-const normalValues = (shape: Shape, mean: number, std: number, generator?: Generator): Tensor =>
+export const normalValues = (shape: Shape, mean: number, std: number, generator?: Generator): Tensor =>
   filled(
     shape,
     (next) => {

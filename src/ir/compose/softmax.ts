@@ -9,7 +9,7 @@ import { DtypeError, ShapeError } from "../errors.ts";
 import type { Node } from "../node.ts";
 import { add, div, maximum, sub } from "../ops/arithmetic.ts";
 import { sum } from "../ops/broadcast.ts";
-import { detach } from "../ops/compare.ts";
+import { detach, gt, where } from "../ops/compare.ts";
 import { isInt } from "../ops/define.ts";
 import { amax } from "../ops/reduce.ts";
 import { exp, log } from "../ops/transcendental.ts";
@@ -46,6 +46,12 @@ function statistics(op: string, x: Node, axes: readonly number[]): Statistics {
 export function softmax(x: Node, axis: number): Node {
   const { e, l } = statistics("softmax", x, [axis]);
   return div(e, l);
+}
+
+/** softmax, where an axis of only -inf gives 0 and not 0 / 0. Elsewhere l is at least 1, the largest element's part. */
+export function maskedSoftmax(x: Node, axis: number): Node {
+  const { e, l } = statistics("softmax", x, [axis]);
+  return div(e, where(gt(l, 0), l, 1));
 }
 
 export function logSoftmax(x: Node, axis: number): Node {
