@@ -6,7 +6,7 @@
 import * as compose from "../ir/compose/index.ts";
 import { TexgradError } from "../ir/errors.ts";
 import type { Shape } from "../ir/shape.ts";
-import { apply, noGrad, type Tensor } from "../trace/index.ts";
+import { apply, full, noGrad, type Tensor } from "../trace/index.ts";
 import type { Node } from "../ir/node.ts";
 
 export interface NormOptions {
@@ -16,20 +16,21 @@ export interface NormOptions {
 
 type Optional = Tensor | null;
 
-/** f on x and whichever of weight and bias there are. */
+/** f on x, eps as a number of the user's, and whichever of weight and bias there are. */
 function withAffine(
   x: Tensor,
+  eps: number,
   weight: Optional,
   bias: Optional,
-  f: (x: Node, w: Node | null, b: Node | null) => Node,
+  f: (x: Node, eps: Node, w: Node | null, b: Node | null) => Node,
 ): Tensor {
   const given = [weight, bias].filter((t) => t !== null);
   return apply(
-    (e, ...p) => {
+    (e, number, ...p) => {
       const w = weight === null ? null : p[0]!;
-      return f(e, w, bias === null ? null : p.at(-1)!);
+      return f(e, number, w, bias === null ? null : p.at(-1)!);
     },
-    [x, ...given],
+    [x, full([], eps), ...given],
   );
 }
 
@@ -40,7 +41,7 @@ export const layerNorm = (
   weight: Optional = null,
   bias: Optional = null,
   { eps = 1e-5 }: NormOptions = {},
-): Tensor => withAffine(x, weight, bias, (e, w, b) => compose.layerNorm(e, normalizedShape, w, b, eps));
+): Tensor => withAffine(x, eps, weight, bias, (e, small, w, b) => compose.layerNorm(e, normalizedShape, w, b, small));
 
 /** x: [.., ..normalizedShape]: x / sqrt(mean x^2 + eps) weight; eps is that of f32, 2^-23, unless given. */
 export const rmsNorm = (
@@ -48,7 +49,7 @@ export const rmsNorm = (
   normalizedShape: Shape,
   weight: Optional = null,
   { eps = 2 ** -23 }: NormOptions = {},
-): Tensor => withAffine(x, weight, null, (e, w) => compose.rmsNorm(e, normalizedShape, w, eps));
+): Tensor => withAffine(x, eps, weight, null, (e, small, w) => compose.rmsNorm(e, normalizedShape, w, small));
 
 /** x: [n, c, ..s], weight and bias: [c]: the c / numGroups channels of a group normalised together, image by image. */
 export const groupNorm = (
@@ -57,7 +58,7 @@ export const groupNorm = (
   weight: Optional = null,
   bias: Optional = null,
   { eps = 1e-5 }: NormOptions = {},
-): Tensor => withAffine(x, weight, bias, (e, w, b) => compose.groupNorm(e, numGroups, w, b, eps));
+): Tensor => withAffine(x, eps, weight, bias, (e, small, w, b) => compose.groupNorm(e, numGroups, w, b, small));
 
 export interface RunningNormOptions extends NormOptions {
   /** How much of a batch's statistics the running ones take in. A tensor of one element may change. Default 0.1. */
@@ -92,9 +93,11 @@ function byRunning(
   if (m === null || v === null) throw new TexgradError(`${op}: without the input's statistics it takes running ones`);
   const given = [weight, bias].filter((t) => t !== null);
   return apply(
-    (e, mean, variance, ...p) =>
-      compose.normalised(op, e, mean, variance, weight === null ? null : p[0]!, bias === null ? null : p.at(-1)!, eps),
-    [x, m, v, ...given],
+    (e, small, mean, variance, ...p) => {
+      const w = weight === null ? null : p[0]!;
+      return compose.normalised(op, e, mean, variance, w, bias === null ? null : p.at(-1)!, small);
+    },
+    [x, full([], eps), m, v, ...given],
   );
 }
 
@@ -112,7 +115,7 @@ export function batchNorm(
   { training = false, momentum = 0.1, eps = 1e-5 }: BatchNormOptions = {},
 ): Tensor {
   if (!training) return byRunning("batchNorm", x, runningMean, runningVar, weight, bias, eps);
-  const y = withAffine(x, weight, bias, (e, w, b) => compose.batchNorm(e, w, b, eps));
+  const y = withAffine(x, eps, weight, bias, (e, small, w, b) => compose.batchNorm(e, w, b, small));
   takeIn(runningMean, x, compose.channelMean, momentum);
   takeIn(runningVar, x, (e) => compose.channelVariance(e, false), momentum);
   return y;
@@ -128,7 +131,7 @@ export function instanceNorm(
   { useInputStats = true, momentum = 0.1, eps = 1e-5 }: InstanceNormOptions = {},
 ): Tensor {
   if (!useInputStats) return byRunning("instanceNorm", x, runningMean, runningVar, weight, bias, eps);
-  const y = withAffine(x, weight, bias, (e, w, b) => compose.instanceNorm(e, w, b, eps));
+  const y = withAffine(x, eps, weight, bias, (e, small, w, b) => compose.instanceNorm(e, w, b, small));
   takeIn(runningMean, x, compose.channelMean, momentum);
   takeIn(runningVar, x, (e) => compose.channelVariance(e, true), momentum);
   return y;

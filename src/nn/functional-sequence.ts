@@ -6,7 +6,7 @@
 import * as compose from "../ir/compose/index.ts";
 import { ShapeError } from "../ir/errors.ts";
 import { show } from "../ir/shape.ts";
-import { apply, type Generator, type Tensor } from "../trace/index.ts";
+import { apply, full, type Generator, type Tensor } from "../trace/index.ts";
 import { dropout } from "./functional-dropout.ts";
 
 export interface EmbeddingOptions {
@@ -34,9 +34,10 @@ export interface AttentionOptions {
 /** softmax(query key^T scale + mask): [.., l, s], the weights of scaledDotProductAttention, dropout included. */
 export function attentionWeights(query: Tensor, key: Tensor, options: AttentionOptions = {}): Tensor {
   const { attnMask = null, dropoutP = 0, isCausal = false, scale = null, generator } = options;
+  const factor = full([], scale ?? 1 / Math.sqrt(query.shape.at(-1) ?? 1));
   const weights = apply(
-    (q, k, mask) => compose.attentionWeights(q, k, mask ?? null, { isCausal, scale }),
-    attnMask === null ? [query, key] : [query, key, attnMask],
+    (q, k, f, mask) => compose.attentionWeights(q, k, f, mask ?? null, isCausal),
+    attnMask === null ? [query, key, factor] : [query, key, factor, attnMask],
   );
   return dropout(weights, { p: dropoutP, ...(generator === undefined ? {} : { generator }) });
 }

@@ -93,17 +93,17 @@ const withIndices =
 export const maxPool1dWithIndices: PoolWithIndices<
   compose.Single,
   compose.MaxPoolOptions<compose.Single>
-> = /* @__PURE__ */ withIndices(maxPool1d, pool(compose.maxPool1dIndices));
+> = /* @__PURE__ */ withIndices(maxPool1d, /* @__PURE__ */ pool(compose.maxPool1dIndices));
 /** maxPool2d and where each value is: its position in h, w flattened, i32. */
 export const maxPool2dWithIndices: PoolWithIndices<compose.Pair, compose.MaxPoolOptions> = /* @__PURE__ */ withIndices(
   maxPool2d,
-  pool(compose.maxPool2dIndices),
+  /* @__PURE__ */ pool(compose.maxPool2dIndices),
 );
 /** maxPool3d and where each value is: its position in d, h, w flattened, i32. */
 export const maxPool3dWithIndices: PoolWithIndices<
   compose.Triple,
   compose.MaxPoolOptions<compose.Triple>
-> = /* @__PURE__ */ withIndices(maxPool3d, pool(compose.maxPool3dIndices));
+> = /* @__PURE__ */ withIndices(maxPool3d, /* @__PURE__ */ pool(compose.maxPool3dIndices));
 
 type AdaptivePool = (x: Tensor, outputSize: compose.OutputSizes) => Tensor;
 

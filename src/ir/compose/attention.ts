@@ -22,19 +22,12 @@ const transposed = (x: Node): Node => {
   );
 };
 
-export interface AttentionOptions {
-  /** Query i sees the keys 0 to i. */
-  readonly isCausal: boolean;
-  /** Default 1 / sqrt(e). */
-  readonly scale: number | null;
-}
-
 /**
- * q: [.., l, e], k: [.., s, e], mask: broadcasts to [.., l, s], bool (true where a key is seen) or f32 (added)
- * -> [.., l, s], rows of sum 1. A row that sees no key is 0, as torch since 2.5, and so is its gradient.
+ * q: [.., l, e], k: [.., s, e], scale: [], mask: broadcasts to [.., l, s], bool (true where a key is seen) or f32 (added)
+ * -> [.., l, s], rows of sum 1, those of isCausal of the keys 0 to i. A row that sees no key is 0, as torch since 2.5, and so is its gradient.
  * Throws ShapeError where sizes differ, or for both a mask and isCausal.
  */
-export function attentionWeights(q: Node, k: Node, mask: Node | null, { isCausal, scale }: AttentionOptions): Node {
+export function attentionWeights(q: Node, k: Node, scale: Node, mask: Node | null, isCausal: boolean): Node {
   const op = "scaledDotProductAttention";
   const e = q.shape.at(-1);
   if (q.shape.length < 2 || k.shape.length < 2 || e !== k.shape.at(-1)) {
@@ -44,7 +37,7 @@ export function attentionWeights(q: Node, k: Node, mask: Node | null, { isCausal
   if (mask !== null && mask.dtype !== "bool" && mask.dtype !== "f32") {
     throw new DtypeError(`${op}: attnMask is ${mask.dtype}, takes bool (true: seen) or f32 (added)`);
   }
-  const scores = mul(matmul(q, transposed(k)), scale ?? 1 / Math.sqrt(e!));
+  const scores = mul(matmul(q, transposed(k)), scale);
   const axis = scores.shape.length - 1;
   if (isCausal) {
     const [l, s] = scores.shape.slice(-2) as [number, number];

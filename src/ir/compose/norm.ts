@@ -3,7 +3,7 @@
  * and shifted. The variance is the mean of centred squares, over n; running variances are over n - 1, as torch.
  *
  * Not here: who keeps running statistics (src/nn/functional-norm.ts).
- * Letters: n batch, c channels, s spatial extents; w scale, b shift.
+ * Letters: n batch, c channels, s spatial extents; w scale, b shift; eps is a scalar, the user's number.
  */
 import { DtypeError, ShapeError } from "../errors.ts";
 import type { Node } from "../node.ts";
@@ -20,7 +20,7 @@ const others = (x: Node, axis: number): number[] => x.shape.map((_, i) => i).fil
 const centred = (x: Node, axes: readonly number[]): Node => sub(x, keeping(mean, x, axes));
 
 /** (x - mean) / sqrt(variance + eps). */
-function standardised(x: Node, axes: readonly number[], eps: number): Node {
+function standardised(x: Node, axes: readonly number[], eps: Node): Node {
   const c = centred(x, axes);
   return mul(c, rsqrt(add(keeping(mean, mul(c, c), axes), eps)));
 }
@@ -62,20 +62,20 @@ function trailing(op: string, x: Node, normalizedShape: Shape): number[] {
 }
 
 /** x: [.., ..shape], w and b: shape -> x's shape, each [..] normalised by itself. */
-export function layerNorm(x: Node, shape: Shape, w: Node | null, b: Node | null, eps: number): Node {
+export function layerNorm(x: Node, shape: Shape, w: Node | null, b: Node | null, eps: Node): Node {
   const y = standardised(x, trailing("layerNorm", x, shape), eps);
   return affine("layerNorm", y, shape, shape, w, b);
 }
 
 /** x / sqrt(mean x^2 + eps) w, over the last axes. Zhang and Sennrich (2019). */
-export function rmsNorm(x: Node, shape: Shape, w: Node | null, eps: number): Node {
+export function rmsNorm(x: Node, shape: Shape, w: Node | null, eps: Node): Node {
   const axes = trailing("rmsNorm", x, shape);
   const y = mul(x, rsqrt(add(keeping(mean, mul(x, x), axes), eps)));
   return affine("rmsNorm", y, shape, shape, w, null);
 }
 
 /** x: [n, c, ..s], w and b: [c]; c in `groups` groups, each normalised by itself with its s. */
-export function groupNorm(x: Node, groups: number, w: Node | null, b: Node | null, eps: number): Node {
+export function groupNorm(x: Node, groups: number, w: Node | null, b: Node | null, eps: Node): Node {
   checkImage("groupNorm", x);
   const [n, c, ...s] = x.shape as [number, number, ...number[]];
   if (!Number.isInteger(groups) || groups < 1 || c % groups !== 0) {
@@ -87,21 +87,21 @@ export function groupNorm(x: Node, groups: number, w: Node | null, b: Node | nul
 }
 
 /** x: [n, c, ..s], w and b: [c]; each channel of each image normalised by itself. */
-export function instanceNorm(x: Node, w: Node | null, b: Node | null, eps: number): Node {
+export function instanceNorm(x: Node, w: Node | null, b: Node | null, eps: Node): Node {
   checkImage("instanceNorm", x);
   checkMany("instanceNorm", x, from(x, 2));
   return affine("instanceNorm", standardised(x, from(x, 2), eps), [x.shape[1]!], perChannel(x), w, b);
 }
 
 /** x: [n, c, ..s], w and b: [c]; each channel normalised over the batch. */
-export function batchNorm(x: Node, w: Node | null, b: Node | null, eps: number): Node {
+export function batchNorm(x: Node, w: Node | null, b: Node | null, eps: Node): Node {
   checkImage("batchNorm", x);
   checkMany("batchNorm", x, others(x, 1));
   return affine("batchNorm", standardised(x, others(x, 1), eps), [x.shape[1]!], perChannel(x), w, b);
 }
 
 /** x: [n, c, ..s] with the statistics given, m and v: [c]; op names the caller. */
-export function normalised(op: string, x: Node, m: Node, v: Node, w: Node | null, b: Node | null, eps: number): Node {
+export function normalised(op: string, x: Node, m: Node, v: Node, w: Node | null, b: Node | null, eps: Node): Node {
   checkImage(op, x);
   const aligned = perChannel(x);
   const y = affine(op, x, [x.shape[1]!], aligned, null, null);

@@ -3,7 +3,7 @@
  *
  * The largest is found with its position, so that of equals the first gets the gradient. Letters as in spatial.ts.
  */
-import { ShapeError } from "../errors.ts";
+import { DtypeError, ShapeError } from "../errors.ts";
 import type { Node } from "../node.ts";
 import { add, div, maximum, minimum, mul, sub } from "../ops/arithmetic.ts";
 import { expand, sum } from "../ops/broadcast.ts";
@@ -47,6 +47,7 @@ export interface AvgPoolOptions<S extends Sizes = Pair> extends PoolOptions<S> {
 }
 
 function places<S extends Sizes>(op: string, x: Node, kernel: S, options: MaxPoolOptions<S>): Windows {
+  if (x.dtype !== "f32") throw new DtypeError(`${op}: got ${x.dtype}, takes f32; x.cast("f32") would fit`);
   const d = x.shape.length - 2;
   const size = sizesOf(op, "kernel", kernel, d, 1);
   const padding = sizesOf(op, "padding", options.padding ?? 0, d, 0);
