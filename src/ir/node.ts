@@ -108,6 +108,8 @@ export interface MapDefinition extends Named {
   readonly neutral?: { readonly right?: number; readonly left?: number };
   /** Whether the result is operand 0 itself: detach, a cast to the same dtype. */
   readonly passes?: (operand: DType, attrs: Attrs) => boolean;
+  /** An operand of this value is the result whatever the others are, if they are numbers: 0 of a product. */
+  readonly absorbing?: number;
   /** Canonical operand order may be changed by the interner: `op(a, b) = op(b, a)` bit for bit. */
   readonly commutative?: boolean;
 }

@@ -33,6 +33,16 @@ const changes = {
     bits: "operands lie elsewhere, so another reduce axis may run innermost",
     switched: true,
   },
+  lanes: {
+    does: "layouts: the axis that loads like best lies in the columns (channels, in a convolution)",
+    bits: "operands lie elsewhere, so another reduce axis may run innermost",
+    switched: true,
+  },
+  guards: {
+    does: "codegen: steps of a loop that read outside a padded view are left out",
+    bits: "no NaN from the 0 outside times an infinity or a NaN",
+    switched: true,
+  },
   loops: {
     does: "codegen: the reduce axis that most operands keep in one texel runs innermost",
     bits: "a sum over several axes adds in another order",

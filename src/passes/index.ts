@@ -11,7 +11,7 @@ import { carried } from "../ir/ops/leaf.ts";
 import type { DeviceProfile, KernelPlan, NodeFate, PlanBuffer } from "../ir/plan.ts";
 import { canonicalise } from "./canonicalise.ts";
 import { fatesOf, Recorder } from "./fates.ts";
-import { chooseLayouts, defaultLayout } from "./layouts.ts";
+import { chooseLayouts, leafLayouts } from "./layouts.ts";
 import { lower } from "./lower.ts";
 import { partition } from "./partition.ts";
 import type { Hits, OnHit } from "./rewrite.ts";
@@ -113,24 +113,38 @@ export function schedule(input: ScheduleInput, profile: DeviceProfile): Schedule
   // A node asked for more often than there are targets is written once; the device copies it for the others.
   const stores = (n: Node): number =>
     Math.min(profile.maxDrawBuffers, Math.max(1, roots.filter((r) => r === n).length));
-  const layouts = chooseLayouts(parts, fixed, stores, profile);
+  const boundAs = new Map(input.leaves.map((n, i) => [n, input.leafSlots[i]!.layout]));
+  const given = {
+    fixed,
+    assigned: new Set(roots.filter((_, i) => input.slots[i]!.assigns !== null)),
+    ofLeaf: (n: Node): Layout | null => {
+      const text = boundAs.get(n) ?? null;
+      return text === null ? null : knownLayout(text);
+    },
+  };
+  const layouts = chooseLayouts(parts, given, stores, profile);
 
   // Buffers: leaves first, then one per root, then what partition stores besides.
   const buffers: PlanBuffer[] = [];
   const leafBuffer = new Map<Node, number>();
-  const leaves = input.leaves.map((node, i) => {
-    const known = leafBuffer.get(node);
-    if (known !== undefined) return known;
-    const slot = input.leafSlots[i]!;
+  const leafLayout = new Map<Node, Layout>();
+  input.leaves.forEach((node, i) => {
     const writer = input.slots.findIndex((r) => r.assigns?.leaf === i);
+    const written = roots[writer];
     const layout =
-      slot.layout !== null
-        ? knownLayout(slot.layout)
-        : writer >= 0 && roots[writer]!.shape.length === node.shape.length
-          ? layouts.of.get(roots[writer]!)!
-          : defaultLayout(node, profile);
-    leafBuffer.set(node, buffers.push({ dtype: node.dtype, layout, node, reason: null }) - 1);
-    return buffers.length - 1;
+      given.ofLeaf(node) ?? (written?.shape.length === node.shape.length ? (layouts.of.get(written) ?? null) : null);
+    if (layout !== null) leafLayout.set(node, layout);
+  });
+  const free = [...new Set(input.leaves)].filter((n) => !leafLayout.has(n));
+  const known = (n: Node): Layout | null => layouts.of.get(n) ?? leafLayout.get(n) ?? null;
+  for (const [n, layout] of leafLayouts(free, parts, known, profile)) leafLayout.set(n, layout);
+  const leaves = input.leaves.map((node) => {
+    let buffer = leafBuffer.get(node);
+    if (buffer === undefined) {
+      buffer = buffers.push({ dtype: node.dtype, layout: leafLayout.get(node)!, node, reason: null }) - 1;
+      leafBuffer.set(node, buffer);
+    }
+    return buffer;
   });
   const written = new Map<Node, number[]>();
   const rootBuffers = roots.map((n) => {

@@ -6,11 +6,12 @@
  */
 import { visitAtoms } from "../ir/affine.ts";
 import { DeviceError } from "../ir/errors.ts";
-import { layoutOf, type Layout } from "../ir/layout.ts";
+import { layoutOf, type Layout, type LayoutChoice } from "../ir/layout.ts";
 import type { Node } from "../ir/node.ts";
 import type { DeviceProfile } from "../ir/plan.ts";
 import { show } from "../ir/shape.ts";
 import { groupStores } from "./groups.ts";
+import { laneOf, leafLane, type KnownLayout, type Tile } from "./lanes.ts";
 import type { Demand, Partition } from "./partition.ts";
 
 /** Rows a tile may have for an axis of this extent: by class, so that a new batch of the class makes no new program. */
@@ -20,10 +21,13 @@ function tileRows(extent: number, targets: number): number {
 }
 
 /** The axis of a stored node to split, and over how many targets; null for what is no contraction. */
-function tileOf(n: Node, partition: Partition, targets: number): { dim: number; R: number } | null {
+function tileOf(
+  n: Node,
+  lane: number,
+  partition: Partition,
+  targets: number,
+): NonNullable<LayoutChoice["split"]> | null {
   const axes = partition.axes.get(n)!;
-  let lane = n.shape.length - 1;
-  while (lane >= 0 && n.shape[lane] === 1) lane--;
   const loops = partition.reads.get(n)!.filter((d) => d.inLoop);
   let best: { dim: number; shared: number } | null = null;
   for (let dim = 0; dim < n.shape.length; dim++) {
@@ -49,25 +53,76 @@ export interface Layouts {
   readonly groups: readonly (readonly Node[])[];
 }
 
-/** `fixed` gives the layouts that may not be chosen: those of cells that a plan has already written. */
+/** What is settled before layouts are chosen. */
+export interface GivenLayouts {
+  /** Of stored values that are next versions of cells: plans before have chosen theirs. */
+  readonly fixed: ReadonlyMap<Node, Layout>;
+  /** Of bound leaves; null where this plan chooses. */
+  readonly ofLeaf: KnownLayout;
+  /** Stored values that are next versions of cells. */
+  readonly assigned: ReadonlySet<Node>;
+}
+
 export function chooseLayouts(
   partition: Partition,
-  fixed: ReadonlyMap<Node, Layout>,
+  given: GivenLayouts,
   stores: (n: Node) => number,
   profile: DeviceProfile,
 ): Layouts {
   const of = new Map<Node, Layout>();
-  for (const n of partition.stored.keys()) {
-    const tile = profile.off.includes("tiles")
-      ? null
-      : tileOf(n, partition, Math.max(1, Math.floor(profile.maxDrawBuffers / stores(n))));
-    of.set(n, fixed.get(n) ?? defaultLayout(n, profile, tile));
+  const known: KnownLayout = (n) => of.get(n) ?? given.ofLeaf(n);
+  // Inputs first, so that values follow what they read.
+  for (const n of [...partition.stored.keys()].sort((a, b) => a.id - b.id)) {
+    const fixed = given.fixed.get(n);
+    of.set(n, fixed ?? chosenLayout(n, partition, known, given.assigned.has(n), stores(n), profile));
   }
   return { of, groups: groupStores(partition, of, stores, profile) };
 }
 
-export function defaultLayout(n: Node, profile: DeviceProfile, tile: { dim: number; R: number } | null = null): Layout {
-  const made = layoutOf(n.shape, profile, tile === null ? {} : { split: tile });
+function chosenLayout(
+  n: Node,
+  partition: Partition,
+  known: KnownLayout,
+  isAssigned: boolean,
+  stores: number,
+  profile: DeviceProfile,
+): Layout {
+  const isOff = (name: string): boolean => profile.off.includes(name);
+  const targets = Math.max(1, Math.floor(profile.maxDrawBuffers / stores));
+  const axes = partition.axes.get(n)!;
+  const splitOf = (lane: number): LayoutChoice["split"] | null =>
+    isOff("tiles") ? null : tileOf(n, lane, partition, targets);
+  const tile = (lane: number): Tile => {
+    const split = splitOf(lane);
+    return { lane: axes[lane]!, split: split === null ? null : axes[split!.dim]!, R: split?.R ?? 1 };
+  };
+  const lane = isOff("lanes") ? null : laneOf(n, partition, known, tile, isAssigned);
+  let last = n.shape.length - 1;
+  while (last >= 0 && n.shape[last] === 1) last--;
+  const split = splitOf(lane ?? last);
+  return fitting(n, profile, {
+    ...(lane === null ? {} : { columns: [lane] }),
+    ...(split == null ? {} : { split }),
+  });
+}
+
+/** Of leaves that no plan has laid out. Each follows those before it. */
+export function leafLayouts(
+  leaves: readonly Node[],
+  partition: Partition,
+  known: KnownLayout,
+  profile: DeviceProfile,
+): ReadonlyMap<Node, Layout> {
+  const of = new Map<Node, Layout>();
+  for (const n of leaves) {
+    const lane = profile.off.includes("lanes") ? null : leafLane(n, partition, (e) => of.get(e) ?? known(e));
+    of.set(n, fitting(n, profile, lane === null ? {} : { columns: [lane] }));
+  }
+  return of;
+}
+
+function fitting(n: Node, profile: DeviceProfile, choice: LayoutChoice): Layout {
+  const made = layoutOf(n.shape, profile, choice) ?? layoutOf(n.shape, profile);
   if (made === null) {
     throw new DeviceError(
       `${n.op.name}: a ${n.dtype} tensor of ${show(n.shape)} fits no texture of ${profile.maxTextureSize} x ${profile.maxTextureSize} (MAX_TEXTURE_SIZE of this context)`,

@@ -63,6 +63,8 @@ const forcedOptions: readonly WebglOptions[] = [
   { fetch: "textureLod" },
   { off: ["law2"] },
   { off: ["tiles"] },
+  { off: ["lanes"] },
+  { off: ["guards"] },
   { off: ["outputs"] },
 ];
 const forced = forcedOptions.map((options) => ({ name: `gl ${JSON.stringify(options)}`, device: glDevice(options) }));

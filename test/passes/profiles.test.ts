@@ -150,6 +150,8 @@ describe("what may change bits is on one list (passes/bits.ts)", () => {
     law2: ["law 2", "conv2d"],
     outputs: ["several results", "softmax"],
     tiles: ["matmul NN", "conv2d"],
+    lanes: ["conv2d"],
+    guards: ["conv2d"],
   };
   const all: Readonly<Record<string, () => Node[]>> = {
     ...programs,

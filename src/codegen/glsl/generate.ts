@@ -9,6 +9,7 @@
 import {
   add,
   axisIndex,
+  conditionIndex,
   constant,
   isConstant,
   scale,
@@ -30,12 +31,13 @@ import { addressOf, type Address } from "../../ir/layout.ts";
 import type { GlslFunction, GlslType } from "../../ir/node.ts";
 import type { DeviceProfile } from "../../ir/plan.ts";
 import { dependence, type Depends } from "./depends.ts";
+import { guardsOf } from "./guards.ts";
 import { planLoops, UNROLL } from "./loops.ts";
 import type { ShaderProgram } from "./program.ts";
 import { conditionText, indexText, literal, samplerOf, typeOf, type AtomText } from "./spell.ts";
 
 export function generate(kernel: Kernel, profile: DeviceProfile): ShaderProgram {
-  const program = new Generator(kernel, profile.fetch).program();
+  const program = new Generator(kernel, profile).program();
   if (program.targets.length > profile.maxDrawBuffers) {
     throw new InvariantError(
       `a kernel of ${program.targets.length} targets on a device of ${profile.maxDrawBuffers}`,
@@ -72,7 +74,7 @@ interface Place {
 
 class Generator {
   private readonly kernel: Kernel;
-  private readonly fetchForm: DeviceProfile["fetch"];
+  private readonly profile: DeviceProfile;
   private readonly depends: Depends;
   private readonly names = new Map<Axis, string>();
   private readonly extents: Axis[] = [];
@@ -90,14 +92,16 @@ class Generator {
   private scopes: Scope[] = [];
   /** Reduce axes of the loops that are open, outer to inner. */
   private loops: readonly Axis[] = [];
+  /** Keys of conditions that hold where the lines being written run. */
+  private readonly assumed = new Set<string>();
   private counter = 0;
   private gathers = 0;
   private fetches = 0;
   private readonly widths = new Map<number, 1 | 4>();
 
-  constructor(kernel: Kernel, fetchForm: DeviceProfile["fetch"]) {
+  constructor(kernel: Kernel, profile: DeviceProfile) {
     this.kernel = kernel;
-    this.fetchForm = fetchForm;
+    this.profile = profile;
     this.depends = dependence(kernel);
     const { layout } = kernel;
     this.split = layout.split < 0 ? null : kernel.rows[layout.split]!;
@@ -261,19 +265,44 @@ class Generator {
     const outer = plan.axes.slice(0, -1);
     this.loops = plan.axes;
     top.lines.push(`// phase ${ordinal + 1}: ${phase.accumulators.map((a) => a.label).join(", ")}`);
+    const guards = this.guards(phase, outer);
     for (const axis of outer)
       this.scopes.push({ lines: [], memo: new Map(), trips: this.scopes[this.scopes.length - 1]!.trips * axis.extent });
     this.innermost(phase, inner, plan.unroll);
     for (const axis of [...outer].reverse()) {
       const scope = this.scopes.pop()!;
       const name = this.nameOf({ kind: "axis", axis, key: "" });
+      const guard = guards.get(axis);
+      const lines = guard === undefined ? scope.lines : guarded(guard, scope.lines);
       this.scopes[this.scopes.length - 1]!.lines.push(
         `for (int ${name} = 0; ${name} < ${this.bound(axis)}; ${name}++) {`,
-        ...scope.lines.map((l) => `  ${l}`),
+        ...lines.map((l) => `  ${l}`),
         "}",
       );
     }
     this.loops = [];
+    this.assumed.clear();
+  }
+
+  /** What the body of each loop is guarded by. Inside, these conditions hold and are not spelled again. */
+  private guards(phase: Phase, outer: readonly Axis[]): ReadonlyMap<Axis, string> {
+    const found = new Map<Axis, string>();
+    for (const c of this.profile.off.includes("guards") ? [] : guardsOf(phase)) {
+      const axes = new Set<Axis>();
+      visitAtoms(conditionIndex(c) ?? constant(0), (a) => {
+        // What is made on the device is not known out here.
+        if (a.kind === "axis") axes.add(a.axis);
+        else if (a.kind === "dynamic") axes.add(this.column);
+      });
+      const innermost = [...outer].reverse().find((axis) => axes.has(axis));
+      const isOutside = [...axes].every((a) => outer.includes(a) || (this.kernel.rows.includes(a) && a !== this.split));
+      if (innermost === undefined || !isOutside) continue;
+      const text = conditionText(c, this.nameOf);
+      const known = found.get(innermost);
+      found.set(innermost, known === undefined ? text : `${known} && ${text}`);
+      this.assumed.add(c.key);
+    }
+    return found;
   }
 
   private bound(axis: Axis): string {
@@ -484,6 +513,7 @@ class Generator {
   private conditions(valid: readonly Condition[], place: Place, lane: number): string | null {
     const texts: string[] = [];
     for (const c of valid) {
+      if (this.assumed.has(c.key)) continue;
       const here = substituteCondition(c, this.placed(place, lane));
       if (here.kind === "never") return "";
       if (here.kind !== "always") texts.push(conditionText(here, this.nameOf));
@@ -553,7 +583,7 @@ class Generator {
     if (known !== undefined) return known.text;
     const name = this.fresh("f");
     const vector = typeOf(t.element === "float" ? "f32" : t.element === "int" ? "i32" : "u32", 4);
-    const isSampled = this.fetchForm === "textureLod" && scope !== this.scopes[0];
+    const isSampled = this.profile.fetch === "textureLod" && scope !== this.scopes[0];
     scope.lines.push(`${vector.value} ${name} = ${isSampled ? this.sampled(buffer, a) : this.texel(buffer, a)};`);
     scope.memo.set(key, { text: name, lanes: 4 });
     this.fetches += scope.trips;
@@ -671,6 +701,12 @@ class Generator {
     return a === b ? text : `${b}(${text})`;
   }
 }
+
+const guarded = (condition: string, lines: readonly string[]): string[] => [
+  `if (${condition}) {`,
+  ...lines.map((l) => `  ${l}`),
+  "}",
+];
 
 /** A name, a call, a swizzle or something in parentheses, as templates want their operands. */
 function primary(text: string): string {

@@ -68,6 +68,7 @@ export const mul: BinaryOp = binary({
   samples: [span, span],
   probes: pairs,
   commutative: true,
+  absorbing: 0,
   neutral: { left: 1, right: 1 },
 });
 
