@@ -23,12 +23,12 @@ export const texgrad: Engine = {
   variant: "webgl",
   usesGl: true,
 };
-export const tfjs: Engine = { name: "tfjs-webgl", module: "workloads/tfjs.js", variant: "webgl", usesGl: true };
+export const tfjs: Engine = { name: "tfjs-webgl", module: "engines/tfjs.js", variant: "webgl", usesGl: true };
 export const engines: readonly Engine[] = [
   texgrad,
   tfjs,
-  { name: "jax-js-webgl", module: "workloads/jaxjs.js", variant: "webgl-jit", usesGl: true },
-  { name: "jax-js-wasm", module: "workloads/jaxjs.js", variant: "wasm-jit", usesGl: false },
+  { name: "jax-js-webgl", module: "engines/jaxjs.js", variant: "webgl-jit", usesGl: true },
+  { name: "jax-js-wasm", module: "engines/jaxjs.js", variant: "wasm-jit", usesGl: false },
 ];
 
 /** A page of its own and workers with shared memory: exact clocks, and threads for WebAssembly. */

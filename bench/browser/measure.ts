@@ -10,7 +10,8 @@ import { complaintOf, type WorkloadInfo } from "./workloads.ts";
 
 /** What a new process does with a workload; `notYet` says why it cannot. */
 export type Start =
-  { readonly notYet: string } | { readonly setUpMs: number; readonly coldMs: number; readonly counts: Counts | null };
+  | { readonly notYet: string }
+  | { readonly setUpMs: number; readonly issueMs: number; readonly coldMs: number; readonly counts: Counts | null };
 
 export interface Counts extends StepCounts {
   readonly stepPrograms: number;
@@ -93,14 +94,15 @@ async function startOn(page: EnginePage, engine: Engine, workload: WorkloadInfo)
   try {
     first = await page.call("begin", workload.id);
   } catch (error) {
-    return { notYet: error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error) };
+    const [line] = String(error instanceof Error ? error.message : error).split("\n");
+    return { notYet: line!.replace("page.evaluate: ", "") };
   }
   if ("notYet" in first) return first;
   const complaint = complaintOf(workload, first.values);
   if (complaint !== null) return { notYet: complaint };
-  const { stepPrograms } = first;
+  const { stepPrograms, setUpMs, issueMs, firstMs: coldMs } = first;
   const counts = engine.usesGl ? { ...(await page.call("count", workload.id)), stepPrograms } : null;
-  return { setUpMs: first.setUpMs, coldMs: first.firstMs, counts };
+  return { setUpMs, issueMs, coldMs, counts };
 }
 
 function sayStart(start: Start): string {

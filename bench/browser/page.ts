@@ -2,6 +2,8 @@
  * Runs in an engine's page: sets workloads up, runs their steps and times them. Which, and what of it, the bench says.
  */
 import type { GlCounts } from "./gl-counts.ts";
+import type { WorkloadId } from "./workloads.ts";
+import { SEQUENCES } from "../sequences/inputs.js";
 import { WORKLOADS } from "../workloads/inputs.js";
 
 /** What all engines' workloads give: workloads/README.md. */
@@ -32,6 +34,8 @@ export async function start(url: string, variant: string): Promise<{ engine: str
 export interface FirstSteps {
   /** Upload and parameters. */
   readonly setUpMs: number;
+  /** Until the first step was issued: planning, and what compiles at once. */
+  readonly issueMs: number;
   /** The first step and the read that waits for it, compiling included. */
   readonly firstMs: number;
   /** Linked while the first step was issued; 0 where the page does not count. */
@@ -41,8 +45,8 @@ export interface FirstSteps {
 }
 
 /** Sets a workload up and runs three steps of it; it stays for `sample`. */
-export async function begin(id: keyof typeof WORKLOADS): Promise<FirstSteps | { readonly notYet: string }> {
-  const { fn, make } = WORKLOADS[id];
+export async function begin(id: WorkloadId): Promise<FirstSteps | { readonly notYet: string }> {
+  const { fn, make } = { ...WORKLOADS, ...SEQUENCES }[id];
   const setUp = engine[fn] as ((inputs: unknown) => Workload | Promise<Workload>) | undefined;
   if (setUp === undefined) return { notYet: `${fn} is not written for it` };
   const inputs: unknown = make();
@@ -52,6 +56,7 @@ export async function begin(id: keyof typeof WORKLOADS): Promise<FirstSteps | { 
   const linked = glCounts()?.programs ?? 0;
   workload.step();
   const stepPrograms = (glCounts()?.programs ?? 0) - linked;
+  const atIssued = performance.now();
   const losses = [workload.sync()];
   const afterFirst = performance.now();
   for (let i = 0; i < 2; i++) {
@@ -60,7 +65,13 @@ export async function begin(id: keyof typeof WORKLOADS): Promise<FirstSteps | { 
   }
   running.set(id, workload);
   const values = workload.output === undefined ? [losses[0]!, losses[2]!] : [meanOfSizes(await workload.output())];
-  return { setUpMs: atFirst - atStart, firstMs: afterFirst - atFirst, stepPrograms, values };
+  return {
+    setUpMs: atFirst - atStart,
+    issueMs: atIssued - atFirst,
+    firstMs: afterFirst - atFirst,
+    stepPrograms,
+    values,
+  };
 }
 
 /** Where the page was opened with countGl. */

@@ -16,6 +16,8 @@ export interface Row {
   readonly ratio?: Quartiles;
   readonly pairs?: number;
   readonly coldMs?: number;
+  /** The part of coldMs until the step was issued. */
+  readonly issueMs?: number;
   readonly setUpMs?: number;
   readonly draws?: number;
   /** Linked by the first step; and since the page was opened, with set-up and reads. */
@@ -29,7 +31,7 @@ export function rowsOf({ workload, starts, rounds }: Measured): Row[] {
   return [...starts].map(([engine, start]): Row => {
     const base = { workload: workload.id, engine };
     if ("notYet" in start) return { ...base, notYet: start.notYet };
-    const { coldMs, setUpMs, counts } = start;
+    const { coldMs, issueMs, setUpMs, counts } = start;
     const measured = rounds.get(engine) ?? [];
     const ratios = (own ?? []).map((ours, i) => net(measured[i]!) / net(ours));
     return {
@@ -38,6 +40,7 @@ export function rowsOf({ workload, starts, rounds }: Measured): Row[] {
       msWithRead: quartiles(measured.map(({ step }) => step)),
       ...(ratios.length > 0 && { ratio: quartiles(ratios), pairs: ratios.length }),
       coldMs,
+      issueMs,
       setUpMs,
       ...counts,
     };
@@ -57,7 +60,7 @@ export function refusals(all: readonly Measured[], rows: readonly Row[]): string
   const unit = ofTfjs("w4_512")?.msWithRead?.median;
   return all.flatMap(({ workload: { id, tfjs: told } }) => {
     const row = ofTfjs(id);
-    if (row?.msWithRead === undefined) return [];
+    if (row?.msWithRead === undefined || told === undefined) return [];
     const found: string[] = [];
     if (Math.abs(row.draws! - told.draws) > MOST_DRAWS_OFF * told.draws) {
       found.push(`${id}: tfjs draws ${row.draws}, the table says ${told.draws}`);

@@ -1,11 +1,13 @@
 /**
- * W1 to W8 in texgrad, as its users would write them; the same numbers as workloads/tfjs.js and workloads/jaxjs.js.
+ * W1 to W8 in texgrad, as its users would write them; the same numbers as workloads/tfjs.js and workloads/jaxjs.js. The
+ * GPT block and the LSTM are in sequences.ts.
  */
 import { currentDevice, F, nn, type Tensor } from "texgrad";
 import { classifier, linear, type Dense, type TrainingInputs } from "./layers.ts";
 import { forward, toTensor, type Input, type Workload } from "./run.ts";
 
 export { w8 } from "./resnet.ts";
+export { gpt, lstm } from "./sequences.ts";
 
 export function init(): string {
   return `texgrad ${currentDevice().name}`;

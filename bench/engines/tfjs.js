@@ -1,0 +1,3 @@
+// TensorFlow.js's workloads, one module.
+export * from "../workloads/tfjs.js";
+export * from "../sequences/tfjs.js";
