@@ -143,7 +143,7 @@ function rows(): Case[] {
     },
     {
       name: "softmax",
-      rivals: /^softmax/,
+      rivals: /^softmax te/,
       step: () => submitted(tx.softmax(1)),
       expected: (_, i) => {
         const r = row(Math.floor(i / n));
@@ -153,9 +153,25 @@ function rows(): Case[] {
   ];
 }
 
+/** [1, 1024] x [1024, 1024]: the matrix is read once, and nothing is there to share. */
+function rowTimesMatrix(): Case[] {
+  const n = 1024;
+  const [a, b] = [random(n, 3), random(n * n, 5)];
+  const [ta, tb] = [tensor(a, { shape: [1, n] }), tensor(b, { shape: [n, n] })];
+  return [
+    {
+      name: "batch 1",
+      rivals: /^row times matrix/,
+      step: () => submitted(ta.matmul(tb)),
+      expected: (_, i) => sumOver(n, (k) => a[k]! * b[k * n + i]!),
+    },
+  ];
+}
+
 /** Made when asked for: inputs of cases that do not run cost nothing. */
 export const cases: Readonly<Record<string, () => readonly Case[]>> = {
   matmul: () => [512, 1024].flatMap((n) => (["NN", "NT", "TN"] as const).map((form) => matmul(n, form))),
   conv: convolutions,
   rows,
+  batch1: rowTimesMatrix,
 };

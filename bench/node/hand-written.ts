@@ -12,7 +12,7 @@ import type { WebGL2 } from "../../src/runtime/gl-types.ts";
 export interface HandWritten {
   readonly name: string;
   /** Draws and waits for one pixel. */
-  draw(): void;
+  readonly draw: () => void;
 }
 
 type Call = readonly [method: string, args: readonly unknown[]];

@@ -18,6 +18,7 @@ import type { WebGL2 } from "../../src/runtime/gl-types.ts";
 import { quartiles, type Quartiles } from "../statistics.ts";
 import { cases, type Case } from "./cases.ts";
 import { runLimits, type HandWritten } from "./hand-written.ts";
+import { writtenKernels } from "./kernels.ts";
 
 const usage = `npm run bench:node -- [${Object.keys(cases).join(" ")}] [--rounds N] [--json FILE]`;
 
@@ -36,7 +37,7 @@ export async function run(args: string[]): Promise<number> {
   const device = createWebglDevice(context(), { readsSynchronously: true });
   setDevice(device);
   console.log(`${device.capabilities.renderer}; limits.mjs runs first`);
-  const rivals = await runLimits(process.cwd(), context());
+  const rivals = [...(await runLimits(process.cwd(), context())), ...writtenKernels(context())];
   const chosen = positionals.length === 0 ? Object.keys(cases) : positionals;
   const rows: Row[] = [];
   console.log(`${"".padEnd(24)}${heads.map((head) => head.padStart(12)).join("")}`);
@@ -169,5 +170,5 @@ function describe({ name, ms, rivalMs, ratio, draws, programs, fetches, gathers,
     String(gathers),
     (bytes / 2 ** 20).toFixed(1),
   ];
-  return `${name.padEnd(24)}${cells.map((cell) => cell.padStart(12)).join("")}  ${rival ?? "no hand-written kernel yet"}`;
+  return `${name.padEnd(24)}${cells.map((cell) => cell.padStart(12)).join("")}  ${rival ?? ""}`;
 }
