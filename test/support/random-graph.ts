@@ -659,7 +659,10 @@ const applyConv: Family = ({ step: s, chance, builder }) => {
   const kernel = [Math.min(chance.whole(1, 3), most(height)), Math.min(chance.whole(1, 3), most(width))] as const;
   const stride = chance.whole(1, 2);
   if (chance.odds(0.3)) {
-    builder.make([x], (e) => c.avgPool2d(e, kernel, { stride, padding }), false);
+    // At most half a window, as torch has it.
+    const around = [Math.min(padding, kernel[0] >> 1), Math.min(padding, kernel[1] >> 1)] as const;
+    if (kernel.some((k, i) => k > [height, width][i]! + 2 * around[i]!)) return;
+    builder.make([x], (e) => c.avgPool2d(e, kernel, { stride, padding: around }), false);
     return;
   }
   const out = chance.whole(1, 5);
