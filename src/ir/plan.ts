@@ -81,6 +81,8 @@ export interface DeviceProfile {
   readonly maxDrawBuffers: number;
   readonly maxTextureUnits: number;
   readonly maxFragmentUniformVectors: number;
+  /** Fragments of one draw below which the device is not busy, and reductions are split; 0 where it always is. */
+  readonly fragments: number;
   /** How a texel is fetched. */
   readonly fetch: "texelFetch" | "textureLod";
   /** Names of optimisations switched off. */

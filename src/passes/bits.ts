@@ -33,6 +33,11 @@ const changes = {
     bits: "operands lie elsewhere, so another reduce axis may run innermost",
     switched: true,
   },
+  split: {
+    does: "split-reductions: a long reduction of few results becomes one over parts and one of these",
+    bits: "adds and multiplies in another order",
+    switched: true,
+  },
   lanes: {
     does: "layouts: the axis that loads like best lies in the columns (channels, in a convolution)",
     bits: "operands lie elsewhere, so another reduce axis may run innermost",

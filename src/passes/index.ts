@@ -16,6 +16,7 @@ import { lower } from "./lower.ts";
 import { partition } from "./partition.ts";
 import type { Hits, OnHit } from "./rewrite.ts";
 import { simplify } from "./simplify.ts";
+import { splitReductions } from "./split-reductions.ts";
 
 export interface PlanOptions {
   /** Keep the graph after each pass and the fate of each node, for the dump. */
@@ -57,6 +58,7 @@ export function buildPlan(
   const bound = bindLeaves(roots, request, imageOf);
   become("bind leaves", bound.became);
   become("simplify", simplify(roots, onHit, profile.off));
+  become("split reductions", splitReductions(roots, profile.fragments, onHit, profile.off));
 
   const plan = schedule(
     { roots, slots: request.roots, leaves: bound.leaves, leafSlots: request.leaves, uniforms: request.uniforms },

@@ -10,6 +10,7 @@ export interface ProfileOptions {
   readonly maxDrawBuffers?: 1 | 2 | 4 | 8;
   readonly maxTextureUnits?: number;
   readonly fetch?: DeviceProfile["fetch"];
+  readonly fragments?: number;
   /** Names of optimisations to switch off. */
   readonly off?: readonly string[];
 }
@@ -21,6 +22,7 @@ export function webglProfile(found: Capabilities, options: ProfileOptions = {}):
     maxTextureSize: Math.min(found.maxTextureSize, options.maxTextureSize ?? Infinity),
     maxDrawBuffers: Math.min(found.maxDrawBuffers, options.maxDrawBuffers ?? Infinity),
     maxTextureUnits: Math.min(found.maxTextureUnits, options.maxTextureUnits ?? Infinity),
+    fragments: options.fragments ?? (found.isSoftware ? 128 : 16_384),
     maxFragmentUniformVectors: found.maxFragmentUniformVectors,
     // Inside contraction loops llvmpipe samples 1.7 times as fast as it fetches.
     fetch: options.fetch ?? (found.isSoftware && found.exactSampling ? "textureLod" : "texelFetch"),

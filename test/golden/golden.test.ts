@@ -152,6 +152,7 @@ function profileOf(c: Case): DeviceProfile {
     maxDrawBuffers: number("targets", 8),
     maxTextureUnits: number("units", 16),
     maxFragmentUniformVectors: 224,
+    fragments: 0,
     fetch: "texelFetch",
     off: set.get("off")?.split(",") ?? [],
   };

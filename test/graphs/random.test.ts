@@ -20,6 +20,7 @@ import { numel, type Shape } from "../../src/ir/shape.ts";
 import { print } from "../../src/ir/text/print.ts";
 import { canonicaliseRules } from "../../src/passes/canonicalise.ts";
 import { simplifyRules } from "../../src/passes/simplify.ts";
+import { splitRule } from "../../src/passes/split-reductions.ts";
 import { createCpuDevice } from "../../src/runtime/cpu/device.ts";
 import { createWebglDevice, type WebglDevice, type WebglOptions } from "../../src/runtime/device.ts";
 import { headlessGl } from "../support/gl.ts";
@@ -64,6 +65,7 @@ const forcedOptions: readonly WebglOptions[] = [
   { off: ["law2"] },
   { off: ["tiles"] },
   { off: ["lanes"] },
+  { fragments: 100_000 },
   { off: ["guards"] },
   { off: ["outputs"] },
 ];
@@ -88,7 +90,7 @@ class Tally {
 }
 
 const ops = new Tally(o.definitions.map((d) => d.name));
-const rules = new Tally([...canonicaliseRules, ...simplifyRules].map((r) => r.law));
+const rules = new Tally([...canonicaliseRules, ...simplifyRules, splitRule(1)].map((r) => r.law));
 const reasons = new Tally(Object.keys(cutReasons));
 const layouts = new Tally(["plain", "vector", "two digits", "R > 1", "P > 1"]);
 const ways = new Tally([]);

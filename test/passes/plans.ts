@@ -17,6 +17,7 @@ export const profile: DeviceProfile = {
   maxDrawBuffers: 8,
   maxTextureUnits: 16,
   maxFragmentUniformVectors: 224,
+  fragments: 0,
   fetch: "texelFetch",
   off: [],
 };

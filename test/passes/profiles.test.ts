@@ -152,9 +152,11 @@ describe("what may change bits is on one list (passes/bits.ts)", () => {
     tiles: ["matmul NN", "conv2d"],
     lanes: ["conv2d"],
     guards: ["conv2d"],
+    split: ["sums of thousands"],
   };
   const all: Readonly<Record<string, () => Node[]>> = {
     ...programs,
+    "sums of thousands": () => on([[2, 1500]], (x) => o.sum(o.mul(x, x), [0, 1])),
     "hand-written softmax": () => on([[5, 6]], (x) => o.div(o.exp(x), c.keeping(o.sum, o.exp(x), [1]))),
   };
 
@@ -163,9 +165,10 @@ describe("what may change bits is on one list (passes/bits.ts)", () => {
   for (const name of switches) {
     test.each(shown[name]!)(`${name} off: another plan of %s, the same numbers`, (program) => {
       const roots = all[program]!();
-      const off = { ...profile, off: [name] };
+      const on = { ...profile, fragments: 128 };
+      const off = { ...on, off: [name] };
       const plan = planFor(requestOf(roots), off);
-      expect(glsl(plan, off)).not.toEqual(glsl(planFor(requestOf(roots), profile)));
+      expect(glsl(plan, off)).not.toEqual(glsl(planFor(requestOf(roots), on), on));
       const { values } = interpretPlan(plan, off, roots);
       const want = truth(roots);
       roots.forEach((r, i) => expect(difference(r, values[i]!, want[i]!, tolerance), `result ${i}`).toBeNull());

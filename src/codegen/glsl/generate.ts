@@ -265,10 +265,11 @@ class Generator {
     const outer = plan.axes.slice(0, -1);
     this.loops = plan.axes;
     top.lines.push(`// phase ${ordinal + 1}: ${phase.accumulators.map((a) => a.label).join(", ")}`);
-    const guards = this.guards(phase, outer);
+    // Unrolled steps are in one block; each would need a guard of its own.
+    const guards = this.guards(phase, plan.unroll === 1 ? plan.axes : outer);
     for (const axis of outer)
       this.scopes.push({ lines: [], memo: new Map(), trips: this.scopes[this.scopes.length - 1]!.trips * axis.extent });
-    this.innermost(phase, inner, plan.unroll);
+    this.innermost(phase, inner, plan.unroll, guards.get(inner));
     for (const axis of [...outer].reverse()) {
       const scope = this.scopes.pop()!;
       const name = this.nameOf({ kind: "axis", axis, key: "" });
@@ -310,12 +311,13 @@ class Generator {
   }
 
   /** Whole trips of `unroll` steps, then what is left: step by step if the extent is a uniform, spelled out if not. */
-  private innermost(phase: Phase, axis: Axis, unroll: number): void {
+  private innermost(phase: Phase, axis: Axis, unroll: number, guard: string | undefined): void {
     const parent = this.scopes[this.scopes.length - 1]!;
     const name = this.nameOf({ kind: "axis", axis, key: "" });
     if (unroll === 1) {
       const lines = this.steps(phase, [{ axis, index: axisIndex(axis) }], parent.trips * axis.extent);
-      parent.lines.push(`for (int ${name} = 0; ${name} < ${this.bound(axis)}; ${name}++) {`, ...lines, "}");
+      const body = guard === undefined ? lines : [`  if (${guard}) {`, ...lines.map((l) => `  ${l}`), "  }"];
+      parent.lines.push(`for (int ${name} = 0; ${name} < ${this.bound(axis)}; ${name}++) {`, ...body, "}");
       return;
     }
     const quarter: Axis = { ...axis, id: -10 - axis.id, extent: Math.floor(axis.extent / UNROLL), bound: Infinity };

@@ -9,6 +9,7 @@ export const cpuProfile = (off: readonly string[]): DeviceProfile => ({
   maxDrawBuffers: 1,
   maxTextureUnits: 64,
   maxFragmentUniformVectors: 1024,
+  fragments: 0,
   fetch: "texelFetch",
   off,
 });

@@ -1,0 +1,94 @@
+/**
+ * Splits long reductions of few results (split-K): first over parts, which many fragments compute, then over what the
+ * parts gave. Epilogues stay with the second. Runs after simplify, which would merge the two again.
+ */
+import { reduce, type Node, type ReduceDefinition } from "../ir/node.ts";
+import { sum } from "../ir/ops/broadcast.ts";
+import { amax } from "../ir/ops/reduce.ts";
+import { pad, reshape } from "../ir/ops/view.ts";
+import { numel } from "../ir/shape.ts";
+import { rewrite, type OnHit, type Rule } from "./rewrite.ts";
+import { example } from "./simplify.ts";
+
+/** Steps that one fragment takes rather than leave some to another draw: a draw costs as much. */
+const LONG = 1024;
+/** A whole axis may be kept where it gives up to so many times the parts that are needed. */
+const GENEROUS = 16;
+/** Fewest steps of a part. */
+const SHORT = 16;
+
+export function splitReductions(
+  roots: readonly Node[],
+  fragments: number,
+  onHit: OnHit | null,
+  off: readonly string[],
+): Map<Node, Node> {
+  if (fragments === 0 || off.includes("split")) return new Map(roots.map((r) => [r, r]));
+  return rewrite(roots, [splitRule(fragments)], onHit);
+}
+
+/** `fragments`: fewer leave the device idle. */
+export const splitRule = (fragments: number): Rule => ({
+  law: "reduce_{a,b} x => reduce_a(reduce_b x), where few results take many steps",
+  apply: (n) => {
+    const { op } = n;
+    if (op.kind !== "reduce" || op.form !== "fold") return null;
+    const x = n.inputs[0]!;
+    const axes = n.attrs["axes"] as readonly number[];
+    const steps = axes.reduce((product, a) => product * x.shape[a]!, 1);
+    const parts = Math.min(Math.ceil((4 * fragments) / Math.max(numel(n.shape), 1)), Math.floor(steps / SHORT));
+    // What the second adds up must be what the first gave: a count of bools is no longer of bools.
+    if (steps <= LONG || parts < 2 || op.dtype(n.dtype, n.attrs) !== n.dtype) return null;
+    return split(op, x, axes, parts);
+  },
+  examples: () => [
+    sum(example([3000]), [0]),
+    sum(example([1301, 2]), [0]),
+    amax(example([4, 20, 40]), [0, 1, 2]),
+    sum(example([2, 3, 700]), [0, 2]),
+  ],
+  bits: "split",
+});
+
+/** Keeps axes whole, outer ones first, as long as they give too few parts; the axis after them is cut in two. */
+function split(op: ReduceDefinition, x: Node, axes: readonly number[], parts: number): Node | null {
+  const kept: number[] = [];
+  let found = 1;
+  for (const a of axes.slice(0, -1)) {
+    if (found >= parts || found * x.shape[a]! > parts * GENEROUS) break;
+    kept.push(a);
+    found *= x.shape[a]!;
+  }
+  const cut = axes[kept.length]!;
+  const extent = x.shape[cut]!;
+  const needed = Math.ceil(parts / found);
+  if (needed < 2 || extent < 2 * needed) return kept.length === 0 ? null : twice(op, x, axes, kept);
+  const [count, length] = cutInto(extent, needed);
+  const missing = x.shape.map((_, d) => (d === cut ? count * length - extent : 0));
+  const none = x.shape.map(() => 0);
+  const padded = count * length === extent ? x : pad(x, none, missing, op.identity(x.dtype));
+  const y = reshape(padded, [...x.shape.slice(0, cut), count, length, ...x.shape.slice(cut + 1)]);
+  const moved = (a: number): number => (a > cut ? a + 1 : a);
+  return twice(op, y, [...axes.map(moved), cut + 1], [...kept.map(moved), cut]);
+}
+
+/** How many parts, and how long: exactly where a divisor is near. */
+function cutInto(extent: number, parts: number): readonly [count: number, length: number] {
+  for (let count = parts; count <= parts * 4 && count * 2 <= extent; count++) {
+    if (extent % count === 0) return [count, extent / count];
+  }
+  const length = Math.ceil(extent / parts);
+  return [Math.ceil(extent / length), length];
+}
+
+/** The reduction over `axes`, those of `kept` second. */
+function twice(op: ReduceDefinition, x: Node, axes: readonly number[], kept: readonly number[]): Node {
+  const first = axes.filter((a) => !kept.includes(a)).sort((a, b) => a - b);
+  const before = (a: number): number => first.filter((f) => f < a).length;
+  const inner = reduce(op, x, first);
+  return reduce(
+    op,
+    inner,
+    kept.map((a) => a - before(a)).sort((a, b) => a - b),
+  );
+}
