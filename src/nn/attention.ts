@@ -27,12 +27,14 @@ export interface MultiheadAttentionOptions {
   readonly generator?: Generator;
 }
 
-export interface AttentionMasks {
+export interface MultiheadForwardOptions {
   /** [n, s] or [s]: bool, true for keys that no query sees, or f32, which is added to the scores. */
   readonly keyPaddingMask?: Tensor | null;
   /** [l, s] or [n a, l, s]: bool, true for keys that a query does not see, or f32, which is added to the scores. */
   readonly attnMask?: Tensor | null;
-  /** Whether the weights are a mean over heads. Default true. */
+  /** Whether the weights are given. Default true. */
+  readonly needWeights?: boolean;
+  /** Whether they are a mean over heads. Default true. */
   readonly averageAttnWeights?: boolean;
 }
 
@@ -89,8 +91,13 @@ export class MultiheadAttention extends Module {
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    { keyPaddingMask = null, attnMask = null, averageAttnWeights = true }: AttentionMasks = {},
-  ): readonly [output: Tensor, weights: Tensor] {
+    {
+      keyPaddingMask = null,
+      attnMask = null,
+      needWeights = true,
+      averageAttnWeights = true,
+    }: MultiheadForwardOptions = {},
+  ): readonly [output: Tensor, weights: Tensor | null] {
     const isBatch = query.ndim === 3;
     if (query.ndim < 2 || query.ndim > 3 || [key, value].some((t) => t.ndim !== query.ndim)) {
       const shapes = [query, key, value].map((t) => show(t.shape)).join(", ");
@@ -111,8 +118,8 @@ export class MultiheadAttention extends Module {
     const [n, , l] = weights.shape as readonly [number, number, number];
     const joined = weights.matmul(v).transpose(1, 2).reshape(n, l, this.embedDim);
     const output = this.outProj.forward(joined);
-    const shown = averageAttnWeights ? weights.mean(1) : weights;
-    if (!isBatch) return [output.squeeze(0), shown.squeeze(0)];
+    const shown = !needWeights ? null : averageAttnWeights ? weights.mean(1) : weights;
+    if (!isBatch) return [output.squeeze(0), shown?.squeeze(0) ?? null];
     return [this.batchFirst ? output : output.transpose(0, 1), shown];
   }
 

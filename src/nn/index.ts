@@ -1,6 +1,6 @@
 /** `texgrad/nn`, torch.nn's counterpart. */
 export { GELU, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh } from "./activation.ts";
-export { type AttentionMasks, MultiheadAttention, type MultiheadAttentionOptions } from "./attention.ts";
+export { type MultiheadForwardOptions, MultiheadAttention, type MultiheadAttentionOptions } from "./attention.ts";
 export {
   BatchNorm1d,
   BatchNorm2d,

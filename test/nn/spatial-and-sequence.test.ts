@@ -122,6 +122,14 @@ describe("dropout", () => {
   });
 });
 
+test("attention weights nobody wants are not given", () => {
+  const x = zeros([3, 2, 4]);
+  const attention = new nn.MultiheadAttention(4, 2);
+  expect(attention.forward(x, x, x)[1]!.shape).toEqual([2, 3, 3]);
+  expect(attention.forward(x, x, x, { averageAttnWeights: false })[1]!.shape).toEqual([2, 2, 3, 3]);
+  expect(attention.forward(x, x, x, { needWeights: false })[1]).toBeNull();
+});
+
 test("names are PyTorch's", () => {
   const names = (net: nn.Module): string[] => Object.keys(net.stateDict());
   expect(names(new nn.LSTM(2, 4, { numLayers: 2, bidirectional: true, projSize: 3 })).slice(0, 10)).toEqual([
