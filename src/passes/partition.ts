@@ -60,9 +60,27 @@ export function partition(
   limits: PartitionLimits,
 ): Partition {
   const order = usersFirst([...roots.keys()], leaf);
+  const cuts = oversized(order, leaf, limits, () => false);
+  for (;;) {
+    const made = partitioned(order, roots, leaf, limits, cuts);
+    if ([...made.reads.values()].every((all) => new Set(all.map((d) => d.node)).size <= limits.inputs)) return made;
+    // A kernel reads what is stored, and only now is known what that is.
+    const more = [...oversized(order, leaf, limits, (n) => made.stored.has(n))].filter(([n]) => !cuts.has(n));
+    if (more.length === 0) return made;
+    for (const [n, why] of more) cuts.set(n, why);
+  }
+}
+
+/** `cuts`: values that must be stored for the kernels to be small enough. */
+function partitioned(
+  order: readonly Node[],
+  roots: ReadonlyMap<Node, CutReason>,
+  leaf: (n: Node) => boolean,
+  limits: PartitionLimits,
+  cuts: ReadonlyMap<Node, CutReason>,
+): Partition {
   const expanding = expandingMaps(order, leaf);
   const { sitting, beside } = sittingOnReductions(order, roots, leaf);
-  const tooLarge = oversized(order, leaf, limits);
   const stored = new Map<Node, CutReason>();
   const inlined = new Map<Node, InlineWhy>();
   const demands = new Map<Node, Map<string, Demand>>();
@@ -186,8 +204,8 @@ export function partition(
       if (inPlace) return { inline: n.op.kind === "reduce" ? "phase" : "epilogue" };
       if (n.op.kind === "reduce") return { store: "reduction" };
     }
-    const forced = tooLarge.get(n);
-    if (forced !== undefined && !expanding.has(n)) return { store: forced };
+    const forced = cuts.get(n);
+    if (forced !== undefined) return { store: forced };
     if (n.op.kind === "view") {
       if (onLeaf(n) && !isView(n.inputs[0]!)) return { inline: "view" };
       if (asked.some((d) => d.at.some((i) => atomsOf(i) > MAX_ATOMS))) return { store: "size" };
@@ -363,7 +381,12 @@ function usersFirst(roots: readonly Node[], leaf: (n: Node) => boolean): Node[] 
  * Maps that must be stored because what is inlined into one kernel would read too many buffers, take too many numbers
  * or grow too long. Counted from leaves to roots; a stored node counts as one load from there on.
  */
-function oversized(order: readonly Node[], leaf: (n: Node) => boolean, limits: PartitionLimits): Map<Node, CutReason> {
+function oversized(
+  order: readonly Node[],
+  leaf: (n: Node) => boolean,
+  limits: PartitionLimits,
+  isStored: (n: Node) => boolean,
+): Map<Node, CutReason> {
   interface Below {
     readonly loads: ReadonlySet<Node>;
     readonly numbers: ReadonlySet<Node>;
@@ -411,7 +434,11 @@ function oversized(order: readonly Node[], leaf: (n: Node) => boolean, limits: P
               ? "size"
               : null;
       if (why === null) {
-        below.set(n, { loads, numbers, operations });
+        const own = isStored(n) && n.inputs.length > 0;
+        below.set(
+          n,
+          own ? { loads: new Set([n]), numbers: nothing, operations: nothing } : { loads, numbers, operations },
+        );
         break;
       }
       const measure = (e: Node): number => {
@@ -420,7 +447,9 @@ function oversized(order: readonly Node[], leaf: (n: Node) => boolean, limits: P
       };
       const largest = n.inputs
         .map((e) => cuttable(e, leaf))
-        .filter((e): e is Node => e !== null && !cuts.has(e) && measure(e) > 1)
+        .filter(
+          (e): e is Node => e !== null && !cuts.has(e) && measure(e) > 1 && isWorthStoring(e, below.get(e)!.loads),
+        )
         .sort((a, b) => measure(b) - measure(a))[0];
       if (largest === undefined) {
         below.set(n, { loads, numbers, operations });
@@ -436,6 +465,13 @@ function oversized(order: readonly Node[], leaf: (n: Node) => boolean, limits: P
     }
   }
   return cuts;
+}
+
+/** Whether a value is no larger than what it is made of: the product of a contraction is, and is never stored. */
+function isWorthStoring(n: Node, loads: ReadonlySet<Node>): boolean {
+  let read = 0;
+  for (const e of loads) read += numel(e.shape);
+  return numel(n.shape) <= Math.max(read, 1);
 }
 
 /** The map below views, which is what would be stored; null where there is none. */

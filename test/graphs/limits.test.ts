@@ -76,6 +76,16 @@ describe.each(Object.keys(devices))("%s", (name) => {
     expect(check(device(), [repeat(600, input([33]), (x, i) => o.add(o.mul(x, 0.75), number(i)))])).toBeGreaterThan(3);
   });
 
+  it("a sum over 70 stored values, each in its place: the gradient of a sequence's weights", () => {
+    const n = 70;
+    const parts = Array.from({ length: n }, (_, t) => {
+      const stored = o.sum(input([4, 6], t), [1]);
+      return o.pad(o.reshape(o.mul(stored, stored), [1, 4]), [t, 0], [n - 1 - t, 0], 0);
+    });
+    const all = parts.reduce((a, b) => o.add(a, b));
+    check(device(), [o.sum(o.mul(all, o.expand(input([1, 4]), [n, 4])), [0])]);
+  });
+
   it("a row wider than the largest texture", () => {
     const [a, b] = [input([3, 20_000]), input([20_000], 2)];
     check(device(), [
