@@ -28,8 +28,16 @@ export function literal(value: number, dtype: DType): string {
   if (Number.isNaN(v)) return "uintBitsToFloat(0x7fc00000u)";
   if (v === Infinity) return "uintBitsToFloat(0x7f800000u)";
   if (v === -Infinity) return "uintBitsToFloat(0xff800000u)";
+  // Mesa reads the shortest decimals of the largest floats as infinity.
+  if (Math.abs(v) > 3.4e38) return `uintBitsToFloat(0x${bitsOf(v).toString(16)}u)`;
   const text = shortest(v);
   return v < 0 || Object.is(v, -0) ? `(${text})` : text;
+}
+
+function bitsOf(v: number): number {
+  const bytes = new DataView(new ArrayBuffer(4));
+  bytes.setFloat32(0, v);
+  return bytes.getUint32(0);
 }
 
 /** The shortest decimal that reads back as the same f32, always with a point or an exponent. */
