@@ -34,6 +34,7 @@ describe("the dump of the main job's step", () => {
       "expand macros",
       "bind leaves",
       "simplify",
+      "split reductions",
     ]);
     expect(index.kernels).toHaveLength(12);
     for (const kernel of index.kernels) expect(files.get(kernel.glsl!)).toMatch(/^#version 300 es/);
