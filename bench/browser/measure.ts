@@ -1,6 +1,6 @@
 /**
- * What is measured, in which order: first each engine's first steps and counts, a new process for each workload; then
- * rounds, in which every workload is timed on every engine in turn, so that what else the machine does meets all alike.
+ * What is measured of a workload, in which order: first each engine's first steps and counts, then rounds, in which the
+ * engines are timed in turn, so that what else the machine does meets all alike.
  */
 import type { Site } from "../../tools/browser/serve.mjs";
 import { median } from "../statistics.ts";
@@ -41,51 +41,33 @@ export interface Options {
   readonly renderer: string;
 }
 
+/**
+ * One workload after the other, and nothing else in any process: tfjs is five times slower on W7 where the textures of
+ * other workloads live beside.
+ */
 export async function measure(
   site: Site,
   engines: readonly Engine[],
-  workloads: readonly WorkloadInfo[],
+  workload: WorkloadInfo,
   { rounds, renderer }: Options,
-): Promise<Measured[]> {
-  const starts = await startAll(site, engines, workloads, renderer);
-  const pages = new Map<Engine, EnginePage>();
-  try {
-    for (const engine of engines) pages.set(engine, await EnginePage.open(engine, site, { renderer }));
-    const times = await runRounds(pages, workloads, starts, rounds);
-    return workloads.map((workload) => ({
-      workload,
-      starts: starts.get(workload.id)!,
-      rounds: times.get(workload.id)!,
-    }));
-  } finally {
-    for (const page of pages.values()) await page.close();
+): Promise<Measured> {
+  const starts = new Map<string, Start>();
+  for (const engine of engines) {
+    const start = await startAlone(site, engine, workload, renderer);
+    starts.set(engine.name, start);
+    console.log(`${workload.id.padEnd(8)} ${engine.name.padEnd(14)} first step: ${sayStart(start)}`);
   }
+  const able = engines.filter(({ name }) => !("notYet" in starts.get(name)!));
+  return { workload, starts, rounds: await runRounds(site, able, workload, { rounds, renderer }) };
 }
 
-type ByWorkload<T> = Map<string, Map<string, T>>;
-
-async function startAll(
-  site: Site,
-  engines: readonly Engine[],
-  workloads: readonly WorkloadInfo[],
-  renderer: string,
-): Promise<ByWorkload<Start>> {
-  const starts: ByWorkload<Start> = new Map();
-  for (const workload of workloads) {
-    const byEngine = new Map<string, Start>();
-    starts.set(workload.id, byEngine);
-    for (const engine of engines) {
-      const page = await EnginePage.open(engine, site, { counted: engine.usesGl, renderer });
-      try {
-        const start = await startOn(page, engine, workload);
-        byEngine.set(engine.name, start);
-        console.log(`  first step  ${workload.id.padEnd(8)} ${engine.name.padEnd(14)} ${sayStart(start)}`);
-      } finally {
-        await page.close();
-      }
-    }
+async function startAlone(site: Site, engine: Engine, workload: WorkloadInfo, renderer: string): Promise<Start> {
+  const page = await EnginePage.open(engine, site, { counted: engine.usesGl, renderer });
+  try {
+    return await startOn(page, engine, workload);
+  } finally {
+    await page.close();
   }
-  return starts;
 }
 
 /** Sets the workload up, and checks that it computes what it must. */
@@ -116,37 +98,32 @@ function sayStart(start: Start): string {
 }
 
 async function runRounds(
-  pages: ReadonlyMap<Engine, EnginePage>,
-  workloads: readonly WorkloadInfo[],
-  starts: ByWorkload<Start>,
-  rounds: number,
-): Promise<ByWorkload<Round[]>> {
-  const times: ByWorkload<Round[]> = new Map();
-  const repetitions = new Map<string, number>();
-  for (const { id } of workloads) {
-    times.set(id, new Map());
-    for (const [{ name }, page] of pages) {
-      if ("notYet" in starts.get(id)!.get(name)!) continue;
+  site: Site,
+  engines: readonly Engine[],
+  { id }: WorkloadInfo,
+  { rounds, renderer }: Options,
+): Promise<Map<string, Round[]>> {
+  const times = new Map<string, Round[]>();
+  const runners: { readonly page: EnginePage; readonly count: number; readonly list: Round[] }[] = [];
+  const pages: EnginePage[] = [];
+  try {
+    for (const engine of engines) {
+      const page = await EnginePage.open(engine, site, { renderer });
+      pages.push(page);
       await page.call("begin", id);
-      const { steps, reads } = await page.call("sample", id, 2);
-      const ms = steps[1]! + reads[1]!;
-      repetitions.set(`${id} ${name}`, Math.max(1, Math.min(MOST_REPETITIONS, Math.round(SAMPLE_MS / ms))));
-      times.get(id)!.set(name, []);
+      const { steps, reads } = await page.call("sample", id, 1);
+      const count = Math.max(1, Math.min(MOST_REPETITIONS, Math.round(SAMPLE_MS / (steps[0]! + reads[0]!))));
+      const list: Round[] = [];
+      times.set(engine.name, list);
+      runners.push({ page, count, list });
     }
-  }
-  for (let round = 0; round < rounds; round++) {
-    for (const { id } of workloads) {
+    for (let round = 0; round < rounds; round++) {
       // Each engine is as often right before as right after each other one.
-      const order = [...pages];
-      if (round % 2 === 1) order.reverse();
-      for (const [{ name }, page] of order) {
-        const list = times.get(id)!.get(name);
-        if (list === undefined) continue;
-        const count = repetitions.get(`${id} ${name}`)!;
-        list.push(roundOf(await page.call("sample", id, count)));
-      }
+      const order = round % 2 === 0 ? runners : [...runners].reverse();
+      for (const { page, count, list } of order) list.push(roundOf(await page.call("sample", id, count)));
     }
-    console.log(`  round ${round + 1} of ${rounds}`);
+  } finally {
+    for (const page of pages) await page.close();
   }
   return times;
 }

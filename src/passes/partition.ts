@@ -60,12 +60,16 @@ export function partition(
   limits: PartitionLimits,
 ): Partition {
   const order = usersFirst([...roots.keys()], leaf);
-  const cuts = oversized(order, leaf, limits, () => false);
+  const expanding = expandingMaps(order, leaf);
+  const mayBeStored = (n: Node, loads: ReadonlySet<Node>): boolean => !expanding.has(n) || isNoLarger(n, loads);
+  const cuts = oversized(order, leaf, limits, () => false, mayBeStored);
   for (;;) {
-    const made = partitioned(order, roots, leaf, limits, cuts);
+    const made = partitioned(order, roots, leaf, limits, expanding, cuts);
     if ([...made.reads.values()].every((all) => new Set(all.map((d) => d.node)).size <= limits.inputs)) return made;
     // A kernel reads what is stored, and only now is known what that is.
-    const more = [...oversized(order, leaf, limits, (n) => made.stored.has(n))].filter(([n]) => !cuts.has(n));
+    const more = [...oversized(order, leaf, limits, (n) => made.stored.has(n), mayBeStored)].filter(
+      ([n]) => !cuts.has(n),
+    );
     if (more.length === 0) return made;
     for (const [n, why] of more) cuts.set(n, why);
   }
@@ -77,9 +81,9 @@ function partitioned(
   roots: ReadonlyMap<Node, CutReason>,
   leaf: (n: Node) => boolean,
   limits: PartitionLimits,
+  expanding: ReadonlySet<Node>,
   cuts: ReadonlyMap<Node, CutReason>,
 ): Partition {
-  const expanding = expandingMaps(order, leaf);
   const { sitting, beside } = sittingOnReductions(order, roots, leaf);
   const stored = new Map<Node, CutReason>();
   const inlined = new Map<Node, InlineWhy>();
@@ -386,6 +390,7 @@ function oversized(
   leaf: (n: Node) => boolean,
   limits: PartitionLimits,
   isStored: (n: Node) => boolean,
+  mayBeStored: (n: Node, loads: ReadonlySet<Node>) => boolean,
 ): Map<Node, CutReason> {
   interface Below {
     readonly loads: ReadonlySet<Node>;
@@ -447,9 +452,7 @@ function oversized(
       };
       const largest = n.inputs
         .map((e) => cuttable(e, leaf))
-        .filter(
-          (e): e is Node => e !== null && !cuts.has(e) && measure(e) > 1 && isWorthStoring(e, below.get(e)!.loads),
-        )
+        .filter((e): e is Node => e !== null && !cuts.has(e) && measure(e) > 1 && mayBeStored(e, below.get(e)!.loads))
         .sort((a, b) => measure(b) - measure(a))[0];
       if (largest === undefined) {
         below.set(n, { loads, numbers, operations });
@@ -467,11 +470,11 @@ function oversized(
   return cuts;
 }
 
-/** Whether a value is no larger than what it is made of: the product of a contraction is, and is never stored. */
-function isWorthStoring(n: Node, loads: ReadonlySet<Node>): boolean {
+/** Whether a value is no larger than what it is made of; the product of a contraction is, and is never stored. */
+function isNoLarger(n: Node, loads: ReadonlySet<Node>): boolean {
   let read = 0;
   for (const e of loads) read += numel(e.shape);
-  return numel(n.shape) <= Math.max(read, 1);
+  return numel(n.shape) <= read;
 }
 
 /** The map below views, which is what would be stored; null where there is none. */
