@@ -307,9 +307,11 @@ it("graphs too large for one kernel, rows too wide for one texture row", () => {
   for (const { device } of [{ device: gl }, ...forced]) onContext("gl", device, graph, want);
 });
 
+/** So few graphs as in `npm test` need not hit everything. */
 const isLongRun = runs >= 2000;
 
-it.runIf(isLongRun)("everything was hit", () => {
+it(isLongRun ? "everything was hit" : "what was hit is printed below", () => {
+  if (!isLongRun) return expect(tried).toBeGreaterThanOrEqual(runs);
   expect({
     ops: ops.missed(),
     rules: rules.missed(),
