@@ -3,11 +3,10 @@
  * PyTorch's names; results, gradients of inputs and weights, running statistics.
  */
 import { beforeAll, describe, expect, test } from "vitest";
-import { nn, realize, setDevice, type Device, type Tensor } from "texgrad";
+import { nn, realize, setDevice, type Tensor } from "texgrad";
 import { grad } from "../../src/trace/index.ts";
-import { referenceDevice } from "../../src/reference.ts";
-import { selectDevice } from "../../src/runtime/select.ts";
 import { fixture, type FixtureTensor, type ModuleCase } from "../fixtures/load.ts";
+import { devices } from "../support/devices.ts";
 import { close, constant, input } from "../support/fixture-case.ts";
 
 /** Results as the fixture lists them: nested ones in order. */
@@ -56,12 +55,6 @@ async function check(c: ModuleCase): Promise<void> {
   expect([...buffers.keys()].sort()).toEqual(Object.keys(c.after).sort());
   for (const [name, want] of Object.entries(c.after)) await close(name, buffers.get(name)!, want);
 }
-
-const devices: readonly (readonly [string, () => Device])[] = [
-  ["reference", referenceDevice],
-  ["cpu", () => selectDevice({ device: "cpu" })],
-  ["webgl", () => selectDevice({ device: "webgl" })],
-];
 
 describe.each(devices)("on %s", (_, make) => {
   beforeAll(() => {

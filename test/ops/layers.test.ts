@@ -1,12 +1,11 @@
 /**
  * What layers are made of, by `F`: every call of test/fixtures/layers.json on each device, values, gradients and second
- * derivatives against PyTorch's. Layers with state are in test/nn/layers-fixtures.test.ts.
+ * derivatives against PyTorch's. Layers with state are in layer-modules.test.ts.
  */
 import { beforeAll, describe, expect, test } from "vitest";
-import { F, setDevice, type Device, type Tensor, type ValuesAndIndices } from "texgrad";
-import { referenceDevice } from "../../src/reference.ts";
-import { selectDevice } from "../../src/runtime/select.ts";
+import { F, setDevice, type Tensor, type ValuesAndIndices } from "texgrad";
 import { fixture } from "../fixtures/load.ts";
+import { devices } from "../support/devices.ts";
 import { attributes, checkCase, input, type Call } from "../support/fixture-case.ts";
 
 type Size = never;
@@ -54,12 +53,6 @@ const calls: Readonly<Record<string, Call>> = {
 };
 
 const { cases, errors } = fixture("layers");
-
-const devices: readonly (readonly [string, () => Device])[] = [
-  ["reference", referenceDevice],
-  ["cpu", () => selectDevice({ device: "cpu" })],
-  ["webgl", () => selectDevice({ device: "webgl" })],
-];
 
 describe.each(devices)("on %s", (_, make) => {
   beforeAll(() => {

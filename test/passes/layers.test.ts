@@ -1,31 +1,7 @@
 /** Layers are compositions: spelled by hand they give the library's GLSL, forward and backward. */
-import { describe, expect, test } from "vitest";
-import { F, realize, tensor, type Tensor } from "texgrad";
-import { programsOf } from "./capture.ts";
-
-const values = (n: number): number[] => Array.from({ length: n }, (_, i) => Math.sin(1 + 7 * i));
-const numel = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-const t = (...shape: number[]): Tensor => tensor(values(numel(shape)), { shape, requiresGrad: true });
-
-/** The programs of a result and its gradients, asked for at once. */
-function programs(f: (...x: Tensor[]) => Tensor, shapes: readonly (readonly number[])[]): string[] {
-  return programsOf(() => {
-    const x = shapes.map((s) => t(...s));
-    const y = f(...x);
-    y.backward(tensor(values(numel(y.shape)), { shape: [...y.shape] }));
-    realize(y, ...x.map((e) => e.grad!));
-  });
-}
-
-function same(
-  shapes: readonly (readonly number[])[],
-  library: (...x: Tensor[]) => Tensor,
-  byHand: (...x: Tensor[]) => Tensor,
-): void {
-  const want = programs(library, shapes);
-  expect(want.length).toBeGreaterThan(0);
-  expect(programs(byHand, shapes)).toEqual(want);
-}
+import { describe, test } from "vitest";
+import { F } from "texgrad";
+import { same } from "./spelling.ts";
 
 describe("as users write it", () => {
   test("conv1d: window, mul, sum", () => {
