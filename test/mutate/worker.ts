@@ -12,6 +12,7 @@ import { adam, sgd } from "../../src/optim/rules.ts";
 import * as canonicalise from "../../src/passes/canonicalise.ts";
 import type { Rule } from "../../src/passes/rewrite.ts";
 import * as simplify from "../../src/passes/simplify.ts";
+import { splitRule } from "../../src/passes/split-reductions.ts";
 import { collected, expect, Skipped, type Collected, type Suite } from "./collector.ts";
 import { allFaults, nameOf, type Fault } from "./faults.ts";
 
@@ -68,7 +69,8 @@ function lawsOf(files: readonly object[]): readonly Rule[] {
  */
 const { forgetRoots } = node as { readonly forgetRoots?: () => void };
 
-const rules = lawsOf([simplify, canonicalise]);
+/** The split of long reductions as rules.test.ts and profiles.test.ts have it. */
+const rules = [...lawsOf([simplify, canonicalise]), splitRule(128)];
 const macros = [
   gradientMacro,
   sgd.rule({ lr: 0, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false }).macro,
