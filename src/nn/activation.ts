@@ -27,10 +27,10 @@ export class Softplus extends Module {
   }
 }
 
-/** The tanh form only: PyTorch's default is the exact one, so the approximation is asked for by name. */
+/** The exact form, or the one by tanh. */
 export class GELU extends Module {
-  readonly approximate: "tanh";
-  constructor({ approximate }: F.GeluOptions) {
+  readonly approximate: "none" | "tanh";
+  constructor({ approximate = "none" }: F.GeluOptions = {}) {
     super();
     this.approximate = approximate;
   }

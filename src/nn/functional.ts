@@ -2,40 +2,17 @@
  * `F`: the functions layers are made of, without state, with PyTorch's names in camelCase. Each is a composition of
  * ops (src/ir/compose) or a method of Tensor; spelling one by hand gives the same program.
  *
- * Here: activations, linear, losses; the other subjects are in the files beside this one, functional-*.ts.
+ * Here: linear, losses; the other subjects are in the files beside this one, functional-*.ts.
  */
-import { TexgradError } from "../ir/errors.ts";
 import * as compose from "../ir/compose/index.ts";
 import { apply, type Tensor } from "../trace/index.ts";
 
+export * from "./functional-activation.ts";
 export * from "./functional-dropout.ts";
 export * from "./functional-norm.ts";
 export * from "./functional-sequence.ts";
 export * from "./functional-spatial.ts";
 export type { Reduction } from "../ir/compose/index.ts";
-
-export const relu = (x: Tensor): Tensor => x.relu();
-export const tanh = (x: Tensor): Tensor => x.tanh();
-export const sigmoid = (x: Tensor): Tensor => x.sigmoid();
-/** log(1 + exp(x)), without overflow. */
-export const softplus = (x: Tensor): Tensor => x.softplus();
-
-/** The only form there is; PyTorch's default is the exact one, so it must be named. */
-export interface GeluOptions {
-  readonly approximate: "tanh";
-}
-
-/** x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). */
-export function gelu(x: Tensor, { approximate }: GeluOptions): Tensor {
-  // The type says so; a JavaScript caller may not.
-  if (approximate !== "tanh") throw new TexgradError(`gelu: approximate is ${String(approximate)}; only "tanh" exists`);
-  return x.gelu();
-}
-
-/** exp(x) / sum exp(x) along `dim`, shifted by the largest element. */
-export const softmax = (x: Tensor, dim: number): Tensor => x.softmax(dim);
-/** log of softmax along `dim`. */
-export const logSoftmax = (x: Tensor, dim: number): Tensor => x.logSoftmax(dim);
 
 /** x: [.., in], weight: [out, in], bias: [out] -> x weight^T + bias: [.., out]. */
 export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor =>

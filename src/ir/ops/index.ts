@@ -10,6 +10,7 @@ import * as compare from "./compare.ts";
 import * as gather from "./gather.ts";
 import * as leaf from "./leaf.ts";
 import * as reduce from "./reduce.ts";
+import * as special from "./special.ts";
 import * as transcendental from "./transcendental.ts";
 import * as view from "./view.ts";
 
@@ -20,6 +21,7 @@ export * from "./compare.ts";
 export * from "./gather.ts";
 export * from "./leaf.ts";
 export * from "./reduce.ts";
+export * from "./special.ts";
 export * from "./transcendental.ts";
 export * from "./view.ts";
 
@@ -43,6 +45,7 @@ export const definitions: readonly Definition[] = /* @__PURE__ */ collect([
   leaf,
   arithmetic,
   transcendental,
+  special,
   compare,
   bits,
   view,

@@ -16,7 +16,7 @@ const positive = { from: 0.1, to: 4 };
 const signedSpan = { values: [-6, -2, -1, -0.3, -0.001, 0.002, 0.3, 1, 2, 6] };
 
 /** A GLSL function of one value. */
-function oneArgument(
+export function oneArgument(
   name: string,
   body: (t: GlslType) => readonly string[],
   needs?: readonly GlslFunction[],
@@ -32,7 +32,7 @@ function oneArgument(
 }
 
 /** 2 atanh(s) with s = x / (2 + x), the odd series to s^13: 2e-8 relative for x in [-0.25, 1]. */
-const log1pOf = oneArgument("log1pOf", (t) => [
+export const log1pOf = oneArgument("log1pOf", (t) => [
   `${t.value} s = x / (2.0 + x);`,
   `${t.value} z = s * s;`,
   "return 2.0 * s * (1.0 + z * (0.33333333 + z * (0.2 + z * (0.14285714 + z * (0.11111111 + z * (0.09090909 + z * 0.07692308))))));",
