@@ -36,8 +36,21 @@ import { planLoops, UNROLL } from "./loops.ts";
 import type { ShaderProgram } from "./program.ts";
 import { conditionText, indexText, literal, samplerOf, typeOf, type AtomText } from "./spell.ts";
 
-export function generate(kernel: Kernel, profile: DeviceProfile): ShaderProgram {
-  const program = new Generator(kernel, profile).program();
+/** When lines run: in which loops, and where which conditions on rows and loops hold. */
+export interface When {
+  readonly loops: readonly { readonly axis: Axis; readonly from: number; readonly to: number }[];
+  readonly guards: readonly Condition[];
+}
+
+/** Is told of what costs time as it is spelled; see count.ts. */
+export interface Observer {
+  fetches(buffer: number, at: Address<Index>, when: When): void;
+  /** An accumulator takes in a number, or one in each lane. */
+  accumulates(lanes: 1 | 4, when: When): void;
+}
+
+export function generate(kernel: Kernel, profile: DeviceProfile, observer: Observer | null = null): ShaderProgram {
+  const program = new Generator(kernel, profile, observer).program();
   if (program.targets.length > profile.maxDrawBuffers) {
     throw new InvariantError(
       `a kernel of ${program.targets.length} targets on a device of ${profile.maxDrawBuffers}`,
@@ -60,9 +73,18 @@ interface Value {
 interface Scope {
   readonly lines: string[];
   readonly memo: Map<string, Value>;
-  /** How often one fragment runs it. */
-  readonly trips: number;
+  readonly when: When;
 }
+
+const always: When = { loops: [], guards: [] };
+
+const within = ({ loops, guards }: When, axis: Axis, from: number, to: number, more: readonly Condition[]): When => ({
+  loops: [...loops, { axis, from, to }],
+  guards: [...guards, ...more],
+});
+
+/** How often a fragment runs lines whose guards hold. */
+const trips = ({ loops }: When): number => loops.reduce((n, { from, to }) => n * (to - from), 1);
 
 /** Where in a tile and an unrolled loop an expression is spelled. */
 interface Place {
@@ -75,6 +97,7 @@ interface Place {
 class Generator {
   private readonly kernel: Kernel;
   private readonly profile: DeviceProfile;
+  private readonly observer: Observer | null;
   private readonly depends: Depends;
   private readonly names = new Map<Axis, string>();
   private readonly extents: Axis[] = [];
@@ -99,9 +122,10 @@ class Generator {
   private fetches = 0;
   private readonly widths = new Map<number, 1 | 4>();
 
-  constructor(kernel: Kernel, profile: DeviceProfile) {
+  constructor(kernel: Kernel, profile: DeviceProfile, observer: Observer | null) {
     this.kernel = kernel;
     this.profile = profile;
+    this.observer = observer;
     this.depends = dependence(kernel);
     const { layout } = kernel;
     this.split = layout.split < 0 ? null : kernel.rows[layout.split]!;
@@ -120,7 +144,7 @@ class Generator {
 
   program(): ShaderProgram {
     const { kernel } = this;
-    this.scopes = [{ lines: [], memo: new Map(), trips: 1 }];
+    this.scopes = [{ lines: [], memo: new Map(), when: always }];
     kernel.phases.forEach((p, i) => this.phase(p, i));
     const results: string[] = [];
     const targets: { store: number; layer: number }[] = [];
@@ -267,14 +291,20 @@ class Generator {
     top.lines.push(`// phase ${ordinal + 1}: ${phase.accumulators.map((a) => a.label).join(", ")}`);
     // Unrolled steps are in one block; each would need a guard of its own.
     const guards = this.guards(phase, plan.unroll === 1 ? plan.axes : outer);
-    for (const axis of outer)
-      this.scopes.push({ lines: [], memo: new Map(), trips: this.scopes[this.scopes.length - 1]!.trips * axis.extent });
-    this.innermost(phase, inner, plan.unroll, guards.get(inner));
+    for (const axis of outer) {
+      const { when } = this.scopes[this.scopes.length - 1]!;
+      this.scopes.push({
+        lines: [],
+        memo: new Map(),
+        when: within(when, axis, 0, axis.extent, guards.get(axis) ?? []),
+      });
+    }
+    this.innermost(phase, inner, plan.unroll, guards.get(inner) ?? []);
     for (const axis of [...outer].reverse()) {
       const scope = this.scopes.pop()!;
       const name = this.nameOf({ kind: "axis", axis, key: "" });
       const guard = guards.get(axis);
-      const lines = guard === undefined ? scope.lines : guarded(guard, scope.lines);
+      const lines = guard === undefined ? scope.lines : guarded(this.allOf(guard), scope.lines);
       this.scopes[this.scopes.length - 1]!.lines.push(
         `for (int ${name} = 0; ${name} < ${this.bound(axis)}; ${name}++) {`,
         ...lines.map((l) => `  ${l}`),
@@ -286,8 +316,8 @@ class Generator {
   }
 
   /** What the body of each loop is guarded by. Inside, these conditions hold and are not spelled again. */
-  private guards(phase: Phase, outer: readonly Axis[]): ReadonlyMap<Axis, string> {
-    const found = new Map<Axis, string>();
+  private guards(phase: Phase, outer: readonly Axis[]): ReadonlyMap<Axis, readonly Condition[]> {
+    const found = new Map<Axis, Condition[]>();
     for (const c of this.profile.off.includes("guards") ? [] : guardsOf(phase)) {
       const axes = new Set<Axis>();
       visitAtoms(conditionIndex(c) ?? constant(0), (a) => {
@@ -298,12 +328,16 @@ class Generator {
       const innermost = [...outer].reverse().find((axis) => axes.has(axis));
       const isOutside = [...axes].every((a) => outer.includes(a) || (this.kernel.rows.includes(a) && a !== this.split));
       if (innermost === undefined || !isOutside) continue;
-      const text = conditionText(c, this.nameOf);
       const known = found.get(innermost);
-      found.set(innermost, known === undefined ? text : `${known} && ${text}`);
+      if (known === undefined) found.set(innermost, [c]);
+      else known.push(c);
       this.assumed.add(c.key);
     }
     return found;
+  }
+
+  private allOf(conditions: readonly Condition[]): string {
+    return conditions.map((c) => conditionText(c, this.nameOf)).join(" && ");
   }
 
   private bound(axis: Axis): string {
@@ -311,12 +345,13 @@ class Generator {
   }
 
   /** Whole trips of `unroll` steps, then what is left: step by step if the extent is a uniform, spelled out if not. */
-  private innermost(phase: Phase, axis: Axis, unroll: number, guard: string | undefined): void {
+  private innermost(phase: Phase, axis: Axis, unroll: number, guard: readonly Condition[]): void {
     const parent = this.scopes[this.scopes.length - 1]!;
     const name = this.nameOf({ kind: "axis", axis, key: "" });
     if (unroll === 1) {
-      const lines = this.steps(phase, [{ axis, index: axisIndex(axis) }], parent.trips * axis.extent);
-      const body = guard === undefined ? lines : [`  if (${guard}) {`, ...lines.map((l) => `  ${l}`), "  }"];
+      const when = within(parent.when, axis, 0, axis.extent, guard);
+      const lines = this.steps(phase, [{ axis, index: axisIndex(axis) }], when);
+      const body = guard.length === 0 ? lines : [`  if (${this.allOf(guard)}) {`, ...lines.map((l) => `  ${l}`), "  }"];
       parent.lines.push(`for (int ${name} = 0; ${name} < ${this.bound(axis)}; ${name}++) {`, ...body, "}");
       return;
     }
@@ -328,13 +363,14 @@ class Generator {
       const lines = this.steps(
         phase,
         range.map((s) => ({ axis, index: add(scale(axisIndex(quarter), UNROLL), constant(s)) })),
-        parent.trips * quarter.extent,
+        within(parent.when, quarter, 0, quarter.extent, []),
       );
       const trips = literalExtent === null ? `(${this.bound(axis)} >> 2)` : String(quarter.extent);
       parent.lines.push(`for (int q${axis.id} = 0; q${axis.id} < ${trips}; q${axis.id}++) {`, ...lines, "}");
     }
     if (literalExtent === null) {
-      const lines = this.steps(phase, [{ axis, index: axisIndex(axis) }], parent.trips * (axis.extent % UNROLL));
+      const when = within(parent.when, axis, axis.extent - (axis.extent % UNROLL), axis.extent, []);
+      const lines = this.steps(phase, [{ axis, index: axisIndex(axis) }], when);
       parent.lines.push(
         `for (int ${name} = ${this.bound(axis)} & ~3; ${name} < ${this.bound(axis)}; ${name}++) {`,
         ...lines,
@@ -343,13 +379,13 @@ class Generator {
     } else if (literalExtent % UNROLL > 0) {
       const from = literalExtent - (literalExtent % UNROLL);
       const rest = range.slice(0, literalExtent % UNROLL).map((s) => ({ axis, index: constant(from + s) }));
-      parent.lines.push("{", ...this.steps(phase, rest, parent.trips), "}");
+      parent.lines.push("{", ...this.steps(phase, rest, parent.when), "}");
     }
   }
 
   /** The innermost body: every accumulator, every step, every row of the tile. */
-  private steps(phase: Phase, steps: readonly NonNullable<Place["step"]>[], trips: number): string[] {
-    const scope: Scope = { lines: [], memo: new Map(), trips };
+  private steps(phase: Phase, steps: readonly NonNullable<Place["step"]>[], when: When): string[] {
+    const scope: Scope = { lines: [], memo: new Map(), when };
     this.scopes.push(scope);
     for (const step of steps) {
       for (const a of phase.accumulators) {
@@ -389,6 +425,7 @@ class Generator {
 
   private accumulate(a: Accumulator, place: Place, scope: Scope): void {
     const lanes = this.widths.get(a.id)!;
+    this.observer?.accumulates(lanes, scope.when);
     const value = this.spell(a.value, place);
     const name = this.accumulatorName(a.id, place.row, "s");
     for (const f of a.op.needs ?? []) this.need(f, typeOf(a.value.dtype, lanes));
@@ -588,7 +625,8 @@ class Generator {
     const isSampled = this.profile.fetch === "textureLod" && scope !== this.scopes[0];
     scope.lines.push(`${vector.value} ${name} = ${isSampled ? this.sampled(buffer, a) : this.texel(buffer, a)};`);
     scope.memo.set(key, { text: name, lanes: 4 });
-    this.fetches += scope.trips;
+    this.fetches += trips(scope.when);
+    this.observer?.fetches(buffer, a, scope.when);
     return name;
   }
 
