@@ -19,10 +19,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   codegen: ["ir"],
   trace: ["autodiff", "ir", "platform"],
   runtime: ["codegen", "passes", "autodiff", "ir", "platform"],
-  nn: ["trace", "ir", "platform"],
+  functions: ["trace", "ir"],
+  nn: ["functions", "trace", "ir", "platform"],
   optim: ["trace", "ir", "platform"],
   data: ["trace", "ir", "platform"],
-  distributed: ["nn", "optim", "trace"],
+  distributed: ["nn", "optim", "trace", "ir", "platform"],
 };
 
 /** Public entries and the place where the parts are put together. Those of the root may import everything. */
