@@ -1,25 +1,21 @@
 /** Adam and AdamW, with PyTorch's options and numbers. */
-import { checkRange, Optimizer, type Params } from "./optimizer.ts";
+import { checkMoments } from "./check.ts";
+import { Optimizer, type Params } from "./optimizer.ts";
 import { adam, adamW, type AdamSettings } from "./rules.ts";
 
 const defaults: AdamSettings = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 };
 
-function check(owner: string, s: AdamSettings): void {
-  checkRange(owner, "lr", s.lr, 0);
-  checkRange(owner, "betas[0]", s.betas[0], 0, 1);
-  checkRange(owner, "betas[1]", s.betas[1], 0, 1);
-  checkRange(owner, "eps", s.eps, 0);
-  checkRange(owner, "weightDecay", s.weightDecay, 0);
-}
-
-/** Kingma & Ba (2015). Weight decay, 0 unless given, is added to the gradient. */
+/**
+ * Kingma & Ba (2015). Weight decay, 0 unless given, is added to the gradient. `amsgrad`: Reddi et al. (2018), whose
+ * second moment never falls.
+ */
 export class Adam extends Optimizer<AdamSettings> {
   constructor(params: Params<AdamSettings>, options: Partial<AdamSettings> = {}) {
     super(params, { ...defaults, ...options }, adam);
   }
 
   protected override check(s: AdamSettings): void {
-    check("Adam", s);
+    checkMoments("Adam", s);
   }
 }
 
@@ -30,6 +26,6 @@ export class AdamW extends Optimizer<AdamSettings> {
   }
 
   protected override check(s: AdamSettings): void {
-    check("AdamW", s);
+    checkMoments("AdamW", s);
   }
 }

@@ -9,6 +9,7 @@ import type { Node } from "../ir/node.ts";
 import { sameShape, show } from "../ir/shape.ts";
 import {
   applyUpdates,
+  fullLike,
   loadValues,
   Parameter,
   setting,
@@ -17,12 +18,7 @@ import {
   zerosLike,
   type ParameterUpdate,
 } from "../trace/index.ts";
-import type { Coefficient, Method, Progress } from "./rules.ts";
-
-/** What every optimizer can be told. */
-export interface Settings {
-  lr: number;
-}
+import type { Coefficient, Method, Progress, Settings } from "./rules.ts";
 
 /** Parameters that share settings. The settings may be assigned at any time and hold from the next step on. */
 export type ParamGroup<S> = S & { readonly params: readonly Tensor[] };
@@ -55,11 +51,11 @@ class Clock<S> implements Progress {
     this.#group = group;
     this.#method = method;
     this.count = like?.count ?? 0;
-    this.#powers = like === undefined ? method.betas(group).map(() => 1) : [...like.#powers];
+    this.#powers = like === undefined ? method.betas(group, 0).map(() => 1) : [...like.#powers];
   }
 
   power(i: number): number {
-    return this.#powers[i]! * this.#method.betas(this.#group)[i]!;
+    return this.#powers[i]! * this.#method.betas(this.#group, this.count)[i]!;
   }
 
   advance(): void {
@@ -135,6 +131,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
         );
       }
       known.add(param);
+      this.checkParam(param, i);
     }
     const clock = new Clock<S>(group, this.#method);
     this.#groups.push(group);
@@ -143,6 +140,9 @@ export abstract class Optimizer<S extends Settings = Settings> {
 
   /** Throws GradError naming a setting that is out of range. */
   protected abstract check(settings: S): void;
+
+  /** Throws GradError for a parameter that the method has no step for; i is its position in the group. */
+  protected checkParam(_param: Tensor, _i: number): void {}
 
   /** Forgets the gradients, or with `setToNone: false` sets those there are to zeros. */
   zeroGrad(options: { readonly setToNone?: boolean } = {}): void {
@@ -192,20 +192,23 @@ export abstract class Optimizer<S extends Settings = Settings> {
       param,
       states: this.#states(slot),
       settings: method.coefficients(group).map((coefficient) => clock.setting(coefficient)),
-      flags: method.flags(group),
+      flags: group.maximize === true ? { ...method.flags(group), maximize: true } : method.flags(group),
     };
   }
 
-  /** The slot's states, made as zeros where they are not there yet. */
+  /** The slot's states, made where they are not there yet. */
   #states(slot: Slot<S>): StateTensor[] {
     const names = this.#method.states(slot.group);
     if (names.some((name) => !slot.states.has(name))) {
-      const made = names.map(
-        (name) => [name, slot.states.get(name) ?? new StateTensor(zerosLike(slot.param), { label: name })] as const,
-      );
+      const made = names.map((name) => [name, slot.states.get(name) ?? this.#fresh(slot, name)] as const);
       slot.states = new Map([...slot.states, ...made]);
     }
     return names.map((name) => slot.states.get(name)!);
+  }
+
+  #fresh({ param, group }: Slot<S>, name: string): StateTensor {
+    const value = this.#method.initial?.(group, name) ?? 0;
+    return new StateTensor(value === 0 ? zerosLike(param) : fullLike(param, value), { label: name });
   }
 
   /** Settings, counts and snapshots of the state: what they are now, never stale. */
@@ -312,11 +315,4 @@ const isAssignable = (x: unknown): boolean =>
 function describe(x: unknown): string {
   if (!(x instanceof Tensor)) return x === null ? "null" : `a ${typeof x}`;
   return x.requiresGrad ? "computed from other tensors" : "a tensor that requires no gradient";
-}
-
-/** Throws GradError unless `value` is a number in [low, high). */
-export function checkRange(owner: string, name: string, value: number, low: number, high = Infinity): void {
-  if (typeof value === "number" && value >= low && value < high) return;
-  const range = high === Infinity ? `a finite number >= ${low}` : `in [${low}, ${high})`;
-  throw new GradError(`${owner}: ${name} is ${value}; it must be ${range}`);
 }

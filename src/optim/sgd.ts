@@ -1,6 +1,7 @@
 /** Stochastic gradient descent, with PyTorch's options and numbers. */
 import { GradError } from "../ir/errors.ts";
-import { checkRange, Optimizer, type Params } from "./optimizer.ts";
+import { checkEach } from "./check.ts";
+import { Optimizer, type Params } from "./optimizer.ts";
 import { sgd, type SGDSettings } from "./rules.ts";
 
 /**
@@ -13,9 +14,7 @@ export class SGD extends Optimizer<SGDSettings> {
   }
 
   protected override check(s: SGDSettings): void {
-    checkRange("SGD", "lr", s.lr, 0);
-    checkRange("SGD", "momentum", s.momentum, 0);
-    checkRange("SGD", "weightDecay", s.weightDecay, 0);
+    checkEach("SGD", s, ["lr", "momentum", "weightDecay"]);
     if (s.nesterov && (s.momentum === 0 || s.dampening !== 0)) {
       throw new GradError(
         `SGD: nesterov takes a momentum above 0 and no dampening; they are ${s.momentum} and ${s.dampening}`,

@@ -99,6 +99,31 @@ describe("settings are read when a step is submitted", () => {
   });
 });
 
+test("a schedule of all settings that are numbers makes one plan", () => {
+  const p = parameter(1, 2);
+  const others = { lr: 0.5, eps: 1e-3, alpha: 0.7, weightDecay: 0.2, momentum: 0.3 };
+  const opt = new optim.RMSprop([p], { weightDecay: 0.1, momentum: 0.9 });
+  const radam = new optim.RAdam([parameter(3)]);
+  const step = (): void => {
+    for (const o of [opt, radam] as optim.Optimizer[]) {
+      o.zeroGrad();
+      pull(1, ...o.paramGroups[0].params);
+      o.step();
+    }
+  };
+  let plans = 0;
+  setDevice(counting(currentDevice(), () => plans++));
+  step();
+  step();
+  const before = plans;
+  // RAdam is rectified from its sixth step on.
+  for (let i = 0; i < 8; i++) {
+    Object.assign(opt.paramGroups[0], others, { lr: 1 / (i + 2) });
+    step();
+  }
+  expect(plans).toBe(before);
+});
+
 describe("parameters that do not always step", () => {
   test("each count their own steps, however they mix", async () => {
     const params = [parameter(1), parameter(1), parameter(1)];
@@ -193,6 +218,21 @@ test("a step that fails has not happened, and may be repeated", async () => {
   expect(opt.stateDict().state[0]?.step).toBe(2);
 });
 
+/** The same device, with `compiled` called for each plan. */
+function counting(device: Device, compiled: () => void): Device {
+  return {
+    name: device.name,
+    readsSynchronously: device.readsSynchronously,
+    compile(request) {
+      compiled();
+      return device.compile(request);
+    },
+    upload: (...args) => device.upload(...args),
+    checkFits: (...args) => device.checkFits(...args),
+    memory: () => device.memory(),
+  };
+}
+
 /** The same device, with `check` called before each run. */
 function failing(device: Device, check: () => void): Device {
   return {
@@ -230,6 +270,20 @@ describe("state dicts", () => {
     ["SGD", (p) => new optim.SGD(p, { lr: 0.1, momentum: 0.9 }), ["momentumBuffer"]],
     ["Adam", (p) => new optim.Adam(p, { lr: 0.1 }), ["expAvg", "expAvgSq"]],
     ["AdamW", (p) => new optim.AdamW(p, { lr: 0.1 }), ["expAvg", "expAvgSq"]],
+    ["Adam, amsgrad", (p) => new optim.Adam(p, { amsgrad: true }), ["expAvg", "expAvgSq", "maxExpAvgSq"]],
+    ["Adamax", (p) => new optim.Adamax(p), ["expAvg", "expInf"]],
+    ["NAdam", (p) => new optim.NAdam(p), ["expAvg", "expAvgSq"]],
+    ["RAdam", (p) => new optim.RAdam(p, { betas: [0.5, 0.9] }), ["expAvg", "expAvgSq"]],
+    ["Adagrad", (p) => new optim.Adagrad(p, { lrDecay: 0.5, initialAccumulatorValue: 1 }), ["sum"]],
+    ["Adadelta", (p) => new optim.Adadelta(p), ["squareAvg", "accDelta"]],
+    [
+      "RMSprop",
+      (p) => new optim.RMSprop(p, { centered: true, momentum: 0.5 }),
+      ["squareAvg", "gradAvg", "momentumBuffer"],
+    ],
+    ["Rprop", (p) => new optim.Rprop(p), ["prev", "stepSize"]],
+    ["LAMB", (p) => new optim.LAMB(p), ["expAvg", "expAvgSq"]],
+    ["Lion", (p) => new optim.Lion(p), ["expAvg"]],
   ])("%s goes on in another optimizer as it would have", async (_, make, names) => {
     const [whole, part, rest] = [parameter(1, 2), parameter(1, 2), parameter(0, 0)];
     train(make([whole]), [whole], [1, -2, 3, 4]);
@@ -317,6 +371,11 @@ describe("what is refused", () => {
     ["eps below 0", () => new optim.Adam([p], { eps: -1e-8 }), "Adam: eps is -1e-8"],
     ["momentum below 0", () => new optim.SGD([p], { lr: 1, momentum: -0.1 }), "SGD: momentum is -0.1"],
     ["weightDecay below 0", () => new optim.SGD([p], { lr: 1, weightDecay: -1 }), "SGD: weightDecay is -1"],
+    ["alpha of 1", () => new optim.RMSprop([p], { alpha: 1 }), "RMSprop: alpha is 1; it must be in [0, 1)"],
+    ["rho below 0", () => new optim.Adadelta([p], { rho: -1 }), "Adadelta: rho is -1"],
+    ["etas that do not grow", () => new optim.Rprop([p], { etas: [0.5, 1] }), "Rprop: etas are 0.5 and 1"],
+    ["step sizes reversed", () => new optim.Rprop([p], { stepSizes: [1, 0.1] }), "Rprop: stepSizes are 1 and 0.1"],
+    ["a vector for Muon", () => new optim.Muon([p]), "Muon: parameter 0 is [1]; Muon steps matrices only"],
     [
       "nesterov alone",
       () => new optim.SGD([p], { lr: 1, nesterov: true }),
