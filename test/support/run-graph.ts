@@ -140,13 +140,23 @@ const shaders = new Map<string, Shader>();
 
 export interface Interpretation {
   readonly values: readonly HostArray[];
+  /** One a kernel. */
+  readonly draws: readonly { readonly fragments: number; readonly fetches: number; readonly texelsRead: number }[];
   readonly fetches: number;
   readonly outOfRangeFetches: number;
   readonly warnings: Readonly<Record<string, number>>;
 }
 
-/** Runs the plan's GLSL in the interpreter of tools/glsl. Padding of leaves is NaN, or a large integer. */
-export function interpretPlan(plan: KernelPlan, profile: DeviceProfile, roots: readonly Node[]): Interpretation {
+/**
+ * Runs the plan's GLSL in the interpreter of tools/glsl. Padding of leaves is NaN, or a large integer. `rewritten`
+ * changes a program's text before it is read, to make it countable.
+ */
+export function interpretPlan(
+  plan: KernelPlan,
+  profile: DeviceProfile,
+  roots: readonly Node[],
+  rewritten: (source: string) => string = (source) => source,
+): Interpretation {
   const { leaves, uniforms } = requestOf(roots);
   const numbers = uniforms.map(numberOf);
   const textures = plan.buffers.map(({ dtype, layout }): Texture => {
@@ -157,14 +167,16 @@ export function interpretPlan(plan: KernelPlan, profile: DeviceProfile, roots: r
   plan.leaves.forEach((b, i) => {
     if (b >= 0) pack(plan.buffers[b]!.layout, arrayOf(leaves[i]!.node), textures[b]!.data);
   });
+  const draws: Interpretation["draws"][number][] = [];
   let fetches = 0;
   let outOfRangeFetches = 0;
   const warnings: Record<string, number> = {};
   for (const kernel of plan.kernels) {
     if (numel(kernel.shape) === 0) continue;
     const program = generate(kernel, profile);
-    let shader = shaders.get(program.source);
-    if (shader === undefined) shaders.set(program.source, (shader = readShader(program.source)));
+    const source = rewritten(program.source);
+    let shader = shaders.get(source);
+    if (shader === undefined) shaders.set(source, (shader = readShader(source)));
     const padded = (values: readonly number[]): number[] => [
       ...values,
       ...Array<number>((4 - (values.length % 4)) % 4).fill(0),
@@ -179,12 +191,20 @@ export function interpretPlan(plan: KernelPlan, profile: DeviceProfile, roots: r
     if (program.heights.length > 0) numbersOf["h"] = padded(program.heights);
     if (program.floats.length > 0) numbersOf["u"] = padded(program.floats.map(number));
     if (program.ints.length > 0) numbersOf["n"] = padded(program.ints.map(number));
+    const touched: Uint8Array[] = [];
     const report = reportShader(shader, {
       width: program.width,
       height: program.height,
       uniforms: numbersOf,
-      textures: Object.fromEntries(kernel.loads.map((l, i) => [`t${i}`, textures[l.buffer]!])),
+      textures: Object.fromEntries(
+        kernel.loads.map((l, i) => {
+          const { width, height, layers } = textures[l.buffer]!;
+          return [`t${i}`, { ...textures[l.buffer]!, touched: (touched[i] = new Uint8Array(width * height * layers)) }];
+        }),
+      ),
     });
+    const texelsRead = touched.reduce((n, t) => n + t.reduce((sum, one) => sum + one, 0), 0);
+    draws.push({ fragments: report.fragments, fetches: report.fetches, texelsRead });
     fetches += report.fetches;
     outOfRangeFetches += report.outOfRangeFetches;
     for (const [what, n] of Object.entries(report.warnings)) warnings[what] = (warnings[what] ?? 0) + n;
@@ -199,7 +219,7 @@ export function interpretPlan(plan: KernelPlan, profile: DeviceProfile, roots: r
     unpack(layout, textures[b]!.data, out);
     return out;
   });
-  return { values, fetches, outOfRangeFetches, warnings };
+  return { values, draws, fetches, outOfRangeFetches, warnings };
 }
 
 export interface Tolerance {

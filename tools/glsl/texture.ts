@@ -12,6 +12,8 @@ export interface Texture {
   readonly height: number;
   readonly layers: number;
   readonly data: Value;
+  /** One a texel: 1 is written to those that are read by a coordinate inside of the texture. */
+  readonly touched?: Uint8Array;
 }
 
 /** Where a run puts the texture of a sampler. */
@@ -27,9 +29,10 @@ export interface Tally {
   readonly warnings: Map<string, number>;
 }
 
-function readTexel({ width, height, data }: Texture, x: number, y: number, layer: number, out: Value): void {
-  const at = ((layer * height + y) * width + x) * 4;
-  for (let i = 0; i < 4; i++) out[i] = data[at + i]!;
+function readTexel({ width, height, data, touched }: Texture, x: number, y: number, layer: number, out: Value): void {
+  const texel = (layer * height + y) * width + x;
+  if (touched !== undefined) touched[texel] = 1;
+  for (let i = 0; i < 4; i++) out[i] = data[4 * texel + i]!;
 }
 
 /** texelFetch(t, ivec3 c, 0). */
@@ -62,7 +65,9 @@ export function sampleTexel(t: Texture, c: Value, out: Value, tally: Tally, warn
   const y = nearest(c[1]!, t.height, seen);
   const layer = Math.floor(c[2]! + 0.5);
   tally.fetches++;
-  if (seen.out || !(layer >= 0 && layer < t.layers)) tally.outOfRangeFetches++;
+  const isOutside = seen.out || !(layer >= 0 && layer < t.layers);
+  if (isOutside) tally.outOfRangeFetches++;
   if (seen.edge) warn("textureLod within 1/64 of a texel's border");
-  readTexel(t, x, y, layer >= 0 ? Math.min(layer, t.layers - 1) : 0, out);
+  const { width, height, layers, data } = t;
+  readTexel(isOutside ? { width, height, layers, data } : t, x, y, layer >= 0 ? Math.min(layer, layers - 1) : 0, out);
 }
