@@ -14,3 +14,29 @@ export { RMSprop, type RMSpropSettings } from "./rmsprop.ts";
 export { Rprop, type RpropSettings } from "./rprop.ts";
 export type { AdamSettings, MomentSettings, SGDSettings } from "./rules.ts";
 export { SGD } from "./sgd.ts";
+export type { LRScheduler, Scheduler, SchedulerState } from "./scheduler.ts";
+export {
+  ConstantLR,
+  CosineAnnealingLR,
+  ExponentialLR,
+  LambdaLR,
+  LinearLR,
+  type LinearLROptions,
+  type LrLambda,
+  MultiplicativeLR,
+  MultiStepLR,
+  PolynomialLR,
+  StepLR,
+  WarmupCosineLR,
+  type WarmupOptions,
+} from "./schedules.ts";
+export {
+  CosineAnnealingWarmRestarts,
+  CyclicLR,
+  type CyclicOptions,
+  OneCycleLR,
+  type OneCycleOptions,
+  type WarmRestartsOptions,
+} from "./cycles.ts";
+export { type PlateauOptions, ReduceLROnPlateau } from "./plateau.ts";
+export { ChainedScheduler, SequentialLR } from "./sequence.ts";
