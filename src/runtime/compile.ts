@@ -1,5 +1,6 @@
 /**
- * From a submission's graph to programs: passes, then one shader for each kernel. Nothing here touches GL.
+ * From a submission's graph to programs: passes, then one shader for each kernel. Nothing here touches GL; who does is
+ * told of each text as it is made.
  */
 import { expandMacros } from "../autodiff/expand.ts";
 import { generate } from "../codegen/glsl/generate.ts";
@@ -7,6 +8,7 @@ import type { ShaderProgram } from "../codegen/glsl/program.ts";
 import type { CompileRequest } from "../ir/device.ts";
 import { cutReasons, type Kernel } from "../ir/kernel.ts";
 import type { DeviceProfile, KernelPlan } from "../ir/plan.ts";
+import { numel } from "../ir/shape.ts";
 import { buildPlan } from "../passes/index.ts";
 
 /** A compiled plan as the dump shows it. */
@@ -17,10 +19,21 @@ export interface PlanInfo {
   readonly programs: readonly ShaderProgram[];
 }
 
-/** `record`: keep what each pass made of the graph. */
-export function compileWebgl(request: CompileRequest, profile: DeviceProfile, record: boolean): PlanInfo {
+/** `record`: keep what each pass made of the graph. `onText` gets each program's text, and what prints its kernel. */
+export function compileWebgl(
+  request: CompileRequest,
+  profile: DeviceProfile,
+  record: boolean,
+  onText: (source: string, kernel: () => string) => void,
+): PlanInfo {
   const plan = buildPlan(request, profile, expandMacros, { record });
-  return { request, plan, programs: plan.kernels.map((kernel) => generate(kernel, profile)) };
+  const programs = plan.kernels.map((kernel) => {
+    const program = generate(kernel, profile);
+    // What has no elements is never drawn.
+    if (numel(kernel.shape) > 0) onText(program.source, () => describeKernel(kernel));
+    return program;
+  });
+  return { request, plan, programs };
 }
 
 /** A few lines that tell which kernel this is, for errors. */

@@ -4,6 +4,8 @@ export interface Counters {
   plans: number;
   /** Programs compiled, cache hits not counted. */
   programs: number;
+  /** Programs deleted because more were kept than the device's limit. */
+  evictedPrograms: number;
   draws: number;
   uploads: number;
   bytesSent: number;
@@ -14,6 +16,7 @@ export interface Counters {
 export const newCounters = (): Counters => ({
   plans: 0,
   programs: 0,
+  evictedPrograms: 0,
   draws: 0,
   uploads: 0,
   bytesSent: 0,

@@ -20,7 +20,7 @@ import { Framebuffers } from "./framebuffers.ts";
 import type { WebGL2 } from "./gl-types.ts";
 import { checkFits } from "./limits.ts";
 import { announcePlan, isObserved } from "./observe.ts";
-import { Programs } from "./programs.ts";
+import { Programs, type ProgramLimits } from "./programs.ts";
 import { Readback } from "./readback.ts";
 import { GlState } from "./state.ts";
 import { formatOf, TexturePool, type Texture, type TextureFormat, type TextureLimits } from "./textures.ts";
@@ -30,6 +30,13 @@ import { webglProfile, type ProfileOptions } from "./webgl-profile.ts";
 export interface WebglOptions extends ProfileOptions {
   /** Bytes all textures may take. Default 1 GiB: contexts do not say what they have. */
   readonly budget?: number;
+  /**
+   * Programs kept compiled, 1024 unless told. Beyond it those go that no plan uses, and the one asked for longest ago goes
+   * first; what plans use stays.
+   */
+  readonly maxPrograms?: number;
+  /** Characters a program's text may have, 262,144 unless told; an expression that needs more is refused. */
+  readonly maxProgramLength?: number;
   /** Whether reading may wait (Node). Default false. */
   readonly readsSynchronously?: boolean;
   /** Already known, or pretended by tests; default: probed. */
@@ -91,7 +98,7 @@ class GlDevice implements WebglDevice {
     const { counters } = this;
     const state = (this.#state = new GlState(gl));
     const framebuffers = new Framebuffers(gl, state);
-    const programs = (this.#programs = new Programs(gl, state, counters));
+    const programs = (this.#programs = new Programs(gl, state, counters, programLimits(options)));
     const pool = (this.#pool = new TexturePool(gl, state, this.#limits));
     const transfer = new Transfer(gl, state, framebuffers, counters, this.capabilities.intUpload);
     this.#transfer = transfer;
@@ -118,7 +125,10 @@ class GlDevice implements WebglDevice {
 
   compile(request: CompileRequest): Executable {
     this.#checkAlive();
-    const info = compileWebgl(request, this.profile, this.onPlan !== null || isObserved());
+    const record = this.onPlan !== null || isObserved();
+    const programs = this.#programs;
+    // The driver compiles one program while the next is spelled.
+    const info = compileWebgl(request, this.profile, record, (source, kernel) => void programs.prepare(source, kernel));
     this.onPlan?.(info);
     announcePlan(info);
     return this.load(info.plan, info.programs);
@@ -126,7 +136,9 @@ class GlDevice implements WebglDevice {
 
   load(plan: KernelPlan, programs: readonly ShaderProgram[]): Executable {
     this.counters.plans++;
-    return new GlExecutable(this.#context, plan, programs, describeKernel);
+    const executable = new GlExecutable(this.#context, plan, programs, describeKernel);
+    this.#programs.linkAll();
+    return executable;
   }
 
   upload(array: HostArray, dtype: DType, shape: Shape, layout: string): DeviceBuffer {
@@ -213,6 +225,11 @@ class GlDevice implements WebglDevice {
 const LOST =
   "the WebGL context was lost (the GPU was reset, the driver was updated, or the page had too many contexts); " +
   "what it held is gone: make a new device and load a saved state";
+
+const programLimits = ({ maxPrograms = 1024, maxProgramLength = 2 ** 18 }: WebglOptions): ProgramLimits => ({
+  count: maxPrograms,
+  characters: maxProgramLength,
+});
 
 type Fill = Readonly<Record<TextureFormat, number>>;
 const ZERO: Fill = { f32: 0, i32: 0, u32: 0 };

@@ -70,14 +70,14 @@ export class Draw {
     this.#heights.values.set(program.heights);
     this.#floatSlots = places(program.floats, numbers, this.#floats.values);
     this.#intSlots = places(program.ints, numbers, this.#ints.values);
-    this.program = context.programs.retain(program, spec.describe);
+    this.program = context.programs.retain(program.source, spec.describe);
   }
 
   /** `textures`: of each buffer of the plan. `uniforms`: the run's numbers. */
   run(textures: readonly (Texture | null)[], uniforms: readonly number[]): void {
     const { gl, state, programs } = this.#context;
-    const { extents, floats, ints, heights } = programs.link(this.program);
-    state.useProgram(this.program.handle);
+    const { handle, extents, floats, ints, heights } = programs.link(this.program);
+    state.useProgram(handle);
     if (extents?.changes(this.#extents.bits)) gl.uniform4iv(extents.location, this.#extents.values);
     if (heights?.changes(this.#heights.bits)) gl.uniform4fv(heights.location, this.#heights.values);
     if (floats !== null) {

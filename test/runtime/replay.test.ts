@@ -1,6 +1,6 @@
 /**
  * What a repeated step tells GL: only what differs from the draw before, no object made, no error asked for. Also here
- * because they need the stub context: a lost context, reads by fence, the program cache, and the host's time of a step.
+ * because they need the stub context: a lost context, reads by fence, and the host's time of a step.
  */
 import { describe, expect, test } from "vitest";
 import type { DeviceBuffer } from "../../src/ir/device.ts";
@@ -181,44 +181,6 @@ describe("reads by fence", () => {
     expect(names.indexOf("flush")).toBe(names.indexOf("fenceSync") + 1);
     expect(waits).toBe(3);
     expect(names.filter((n) => n === "deleteBuffer").length).toBe(2);
-  });
-});
-
-describe("programs", () => {
-  test("are all submitted before any is asked for, and outlive their plan", () => {
-    const stub = stubGl();
-    const device = createWebglDevice(stub.gl, { capabilities: stubCapabilities });
-    const { plan, programs } = handPlan(step);
-    stub.recording = true;
-    const exe = device.load(plan, programs);
-    const names = stub.calls.map((c) => c.slice(0, c.indexOf("(")));
-    expect(names.filter((n) => n === "linkProgram").length).toBe(3);
-    expect(names.filter((n) => n === "getProgramParameter")).toEqual([]);
-    exe.dispose();
-    device.load(plan, programs).dispose();
-    expect(device.counters.programs).toBe(3);
-  });
-
-  test("no plan uses are dropped, the oldest first, beyond 256", () => {
-    const stub = stubGl();
-    const device = createWebglDevice(stub.gl, { capabilities: stubCapabilities });
-    const one = (i: number) =>
-      handPlan({
-        buffers: [{ layout: square }],
-        kernels: [{ loads: [], stores: [0], body: `  o0 = vec4(${i});` }],
-        leaves: [],
-        roots: [0],
-      });
-    const load = (i: number) => device.load(one(i).plan, one(i).programs);
-    const used = load(0);
-    for (let i = 1; i <= 257; i++) load(i).dispose();
-    expect(device.counters.programs).toBe(258);
-    load(257).dispose();
-    load(0).dispose();
-    expect(device.counters.programs).toBe(258);
-    load(1).dispose();
-    expect(device.counters.programs).toBe(259);
-    used.dispose();
   });
 });
 
