@@ -12,6 +12,7 @@ export type { Device, DeviceMemory } from "./ir/device.ts";
 export { type DeviceName, type DeviceOptions, selectDevice } from "./runtime/select.ts";
 export type { DType, HostArray } from "./ir/dtype.ts";
 export {
+  ContextLostError,
   DeviceError,
   DisposedError,
   DtypeError,

@@ -62,6 +62,7 @@ class HostBuffer implements DeviceBuffer {
   readonly shape: Shape;
   readonly layout: string;
   readonly bytes: number;
+  readonly loss = null;
   readonly #owner: Memory;
   #values: HostArray | null;
 

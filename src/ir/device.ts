@@ -6,6 +6,12 @@ import type { DType, HostArray } from "./dtype.ts";
 import type { Node } from "./node.ts";
 import type { Shape } from "./shape.ts";
 
+/** That a device lost everything it held at once. One object for each time it happens. */
+export interface ContextLoss {
+  /** Settles once the device works again; rejects if it never will. */
+  readonly restored: Promise<void>;
+}
+
 /** Storage on a device. */
 export interface DeviceBuffer {
   readonly dtype: DType;
@@ -13,6 +19,8 @@ export interface DeviceBuffer {
   /** Canonical text of the layout; buffers of equal text may stand for each other in a plan. */
   readonly layout: string;
   readonly bytes: number;
+  /** What took its values; null while it has them. */
+  readonly loss: ContextLoss | null;
   /** Row-major values. Only reads wait for the device. */
   read(): Promise<HostArray>;
   readSync(): HostArray;

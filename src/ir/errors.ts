@@ -40,6 +40,26 @@ export class DeviceError extends TexgradError {
   override name = "DeviceError";
 }
 
+/**
+ * The WebGL context went away (a GPU reset, a driver's update, too many contexts in one browser), and with it every value
+ * that was on the device alone. Nothing was assigned by what threw it. The browser brings the context back by itself:
+ * await `restored`, then restore the last snapshot (`snapshot`) or load a saved state; `survive` runs a loop that does.
+ */
+export class ContextLostError extends DeviceError {
+  override name = "ContextLostError";
+  /** Settles once the device works again, on a context restored in its place; rejects if it never will. */
+  readonly restored: Promise<void>;
+  /** `what`: what was lost, where it is something the user knows. */
+  constructor({ restored }: { readonly restored: Promise<void> }, what = "") {
+    super(
+      `${what === "" ? "" : `${what}: `}the WebGL context was lost (the GPU was reset, the driver was updated, or there ` +
+        "were too many contexts), and with it every value that was only on the device. The browser restores the context: " +
+        "await error.restored, then restore the last snapshot, or load a saved state",
+    );
+    this.restored = restored;
+  }
+}
+
 /** A file or byte string that is not what its format says. */
 export class FormatError extends TexgradError {
   override name = "FormatError";

@@ -2,8 +2,8 @@
  * A device buffer on GL: a texture, or nothing where there are no elements, under a layout.
  */
 import { hostArray, type DType, type HostArray } from "../ir/dtype.ts";
-import { DisposedError } from "../ir/errors.ts";
-import type { DeviceBuffer } from "../ir/device.ts";
+import { ContextLostError, DisposedError } from "../ir/errors.ts";
+import type { ContextLoss, DeviceBuffer } from "../ir/device.ts";
 import type { Layout } from "../ir/layout.ts";
 import type { Shape } from "../ir/shape.ts";
 import type { Texture } from "./textures.ts";
@@ -50,9 +50,15 @@ export class GlBuffer implements DeviceBuffer {
     this.owner = owner;
   }
 
+  get loss(): ContextLoss | null {
+    return this.#texture?.loss ?? null;
+  }
+
   /** null where there are no elements. */
   get texture(): Texture | null {
     if (this.#released) throw this.#gone();
+    const { loss } = this;
+    if (loss !== null) throw new ContextLostError(loss);
     return this.#texture;
   }
 

@@ -1,12 +1,14 @@
 /**
  * The WebGL2 device: puts textures, programs and plans together behind the port of ir/device.ts.
  *
- * A lost context is noticed by its event and at every read; from then on everything throws DeviceError, because GL
- * itself would go on silently with zeros. Not here: how a context is come by (select.ts, platform).
+ * A lost context is noticed by its event, at the end of every run and at every read; from then on everything throws
+ * ContextLostError, because GL itself would go on silently with zeros. When the browser has restored the context, the
+ * device goes on in place: programs are compiled again, plans make their textures anew, and only values are gone.
+ * Not here: how a context is come by (select.ts, platform), how values come back (trace/snapshot.ts).
  */
-import type { CompileRequest, Device, DeviceBuffer, DeviceMemory, Executable } from "../ir/device.ts";
+import type { CompileRequest, ContextLoss, Device, DeviceBuffer, DeviceMemory, Executable } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
-import { DeviceError, InvariantError } from "../ir/errors.ts";
+import { ContextLostError, DeviceError, InvariantError } from "../ir/errors.ts";
 import { layoutByText, type Layout } from "../ir/layout.ts";
 import type { DeviceProfile, KernelPlan } from "../ir/plan.ts";
 import { numel, type Shape } from "../ir/shape.ts";
@@ -82,10 +84,18 @@ class GlDevice implements WebglDevice {
   readonly #transfer: Transfer;
   readonly #context: ExecutableContext;
   readonly #placeholders = new Map<TextureFormat, Texture>();
-  #lost: string | null = null;
+  readonly #options: WebglOptions;
+  /** Of reads that do not stop the thread, where the context can. */
+  #readback: Readback | null = null;
+  /** The context is away, and may come back. */
+  #loss: Loss | null = null;
+  /** Why the device is of no more use. */
+  #gone: string | null = null;
+  readonly #events = new Map<string, (event: Event) => void>();
 
   constructor(gl: WebGL2, options: WebglOptions) {
     this.gl = gl;
+    this.#options = options;
     this.readsSynchronously = options.readsSynchronously ?? false;
     this.capabilities = options.capabilities ?? probeCapabilities(gl);
     requireFloats(this.capabilities);
@@ -105,7 +115,6 @@ class GlDevice implements WebglDevice {
     pool.onDestroy = (texture) => framebuffers.drop(texture);
     const padding = options.poison === true ? POISON : ZERO;
     if (padding === POISON) pool.onAcquire = (texture) => transfer.fill(texture, POISON[texture.bucket.format]);
-    const checkAlive = (): void => this.#checkAlive();
     this.#context = {
       gl,
       state,
@@ -114,8 +123,9 @@ class GlDevice implements WebglDevice {
       pool,
       transfer,
       counters,
-      checkAlive,
-      home: this.#home(checkAlive),
+      checkAlive: () => this.#checkAlive(),
+      checkPresent: () => this.#checkPresent(),
+      home: this.#home(),
       maxDrawBuffers: this.profile.maxDrawBuffers,
       padding,
       placeholder: (format) => this.#placeholder(format),
@@ -131,7 +141,7 @@ class GlDevice implements WebglDevice {
     const info = compileWebgl(request, this.profile, record, (source, kernel) => void programs.prepare(source, kernel));
     this.onPlan?.(info);
     announcePlan(info);
-    return this.load(info.plan, info.programs);
+    return this.#present(() => this.load(info.plan, info.programs));
   }
 
   load(plan: KernelPlan, programs: readonly ShaderProgram[]): Executable {
@@ -147,9 +157,19 @@ class GlDevice implements WebglDevice {
     if (known === undefined) throw new InvariantError(`upload of ${dtype}[${shape.join(",")}]: no layout "${layout}"`);
     if (numel(shape) === 0) return new GlBuffer(this.#context.home, dtype, known, null);
     const bucket = this.#pool.bucket(formatOf[dtype], known.width, known.height, known.R);
-    const texture = this.#pool.acquire(bucket);
+    const texture = this.#present(() => this.#pool.acquire(bucket));
     this.#transfer.upload(texture, known, dtype, array, this.#context.padding[bucket.format]);
     return new GlBuffer(this.#context.home, dtype, known, texture);
+  }
+
+  /** Runs `f`; what a lost context made it throw becomes ContextLostError. */
+  #present<T>(f: () => T): T {
+    try {
+      return f();
+    } catch (error) {
+      if (error instanceof DeviceError) this.#checkPresent();
+      throw error;
+    }
   }
 
   checkFits(op: string, dtype: DType, shape: Shape): void {
@@ -165,35 +185,35 @@ class GlDevice implements WebglDevice {
   }
 
   dispose(): void {
-    this.#lost = "the device was disposed of";
+    const { canvas } = this.gl as Canvas;
+    for (const [name, listener] of this.#events) canvas?.removeEventListener?.(name, listener);
+    this.#gone = "the device was disposed of";
+    this.#loss?.fail(new DeviceError(this.#gone));
     this.#placeholders.clear();
     this.#pool.dispose();
     this.#programs.dispose();
     this.#state.dispose();
   }
 
-  #home(checkAlive: () => void): BufferHome {
+  #home(): BufferHome {
     const { pixelPackBuffer, fence } = this.capabilities;
     const transfer = this.#transfer;
     const readSync = (texture: Texture, layout: Layout, dtype: DType): HostArray => {
-      checkAlive();
-      const values = transfer.read(texture, layout, dtype);
+      this.#checkAlive();
+      const values = this.#present(() => transfer.read(texture, layout, dtype));
       // A context lost meanwhile has left zeros.
-      this.#noticeLoss();
-      checkAlive();
+      this.#checkPresent();
       return values;
     };
     const release = (texture: Texture): void => this.#pool.release(texture);
     if (this.readsSynchronously || !pixelPackBuffer || !fence) {
       return { readSync, release, read: async (texture, layout, dtype) => readSync(texture, layout, dtype) };
     }
-    const readback = new Readback(this.gl, transfer, this.counters, () => {
-      this.#noticeLoss();
-      checkAlive();
-    });
+    const readback = new Readback(this.gl, transfer, this.counters, () => this.#checkPresent());
+    this.#readback = readback;
     const read: BufferHome["read"] = (texture, layout, dtype) => {
-      checkAlive();
-      return readback.read(texture, layout, dtype);
+      this.#checkAlive();
+      return this.#present(() => readback.read(texture, layout, dtype));
     };
     return { readSync, release, read };
   }
@@ -209,22 +229,82 @@ class GlDevice implements WebglDevice {
 
   #watchForLoss(): void {
     // Contexts without a canvas (headless-gl) are never lost.
-    const { canvas } = this.gl as { readonly canvas?: Partial<Pick<EventTarget, "addEventListener">> };
-    canvas?.addEventListener?.("webglcontextlost", () => (this.#lost ??= LOST));
+    const { canvas } = this.gl as Canvas;
+    this.#events.set("webglcontextlost", (event) => {
+      // Without this the browser would not restore it.
+      event.preventDefault();
+      this.#lose();
+    });
+    this.#events.set("webglcontextrestored", () => this.#restore());
+    for (const [name, listener] of this.#events) canvas?.addEventListener?.(name, listener);
   }
 
-  #noticeLoss(): void {
-    if (this.gl.isContextLost()) this.#lost ??= LOST;
+  #lose(): void {
+    if (this.#loss !== null) return;
+    const loss = (this.#loss = new Loss());
+    this.#placeholders.clear();
+    this.#pool.lose(loss);
+    this.#readback?.lose(new ContextLostError(loss));
+  }
+
+  /** Goes on with the context that came back in place of the lost one. */
+  #restore(): void {
+    this.#lose();
+    const loss = this.#loss!;
+    const found = this.#options.capabilities ?? probeCapabilities(this.gl);
+    // Extensions went with the context.
+    this.gl.getExtension("EXT_color_buffer_float");
+    const worse = whatIsWorse(found, webglProfile(found, this.#options), this.profile);
+    if (worse !== null) {
+      this.#gone = `the WebGL context was lost, and the one restored in its place (${found.renderer}) has ${worse}; make a new device and load a saved state`;
+      loss.fail(new DeviceError(this.#gone));
+      return;
+    }
+    this.#state.begin();
+    this.#programs.restore();
+    this.#loss = null;
+    loss.end();
+  }
+
+  #checkPresent(): void {
+    if (this.gl.isContextLost()) this.#lose();
+    this.#checkAlive();
   }
 
   #checkAlive(): void {
-    if (this.#lost !== null) throw new DeviceError(this.#lost);
+    if (this.#gone !== null) throw new DeviceError(this.#gone);
+    if (this.#loss !== null) throw new ContextLostError(this.#loss);
   }
 }
 
-const LOST =
-  "the WebGL context was lost (the GPU was reset, the driver was updated, or the page had too many contexts); " +
-  "what it held is gone: make a new device and load a saved state";
+/** A context's, where it has one. */
+interface Canvas {
+  readonly canvas?: Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
+}
+
+class Loss implements ContextLoss {
+  readonly restored: Promise<void>;
+  end: () => void = () => {};
+  fail: (error: DeviceError) => void = () => {};
+  constructor() {
+    this.restored = new Promise((resolve, reject) => {
+      this.end = resolve;
+      this.fail = reject;
+    });
+    // Nobody has to wait for it.
+    this.restored.catch(() => {});
+  }
+}
+
+const limitNames = ["maxTextureSize", "maxDrawBuffers", "maxTextureUnits", "maxFragmentUniformVectors"] as const;
+
+/** What plans were made for and the context found cannot do, or null. */
+function whatIsWorse(probed: Capabilities, found: DeviceProfile, wanted: DeviceProfile): string | null {
+  if (!probed.floatRender || !probed.intTextures) return "no float or integer targets";
+  if (wanted.fetch === "textureLod" && !probed.exactSampling) return "inexact sampling";
+  const worse = limitNames.find((name) => found[name] < wanted[name]);
+  return worse === undefined ? null : `${worse} ${found[worse]} instead of ${wanted[worse]}`;
+}
 
 const programLimits = ({ maxPrograms = 1024, maxProgramLength = 2 ** 18 }: WebglOptions): ProgramLimits => ({
   count: maxPrograms,

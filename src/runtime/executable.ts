@@ -36,8 +36,10 @@ export interface ExecutableContext extends DrawContext {
   readonly padding: Readonly<Record<TextureFormat, number>>;
   /** A texture of one texel, for a sampler of something that has no elements. */
   placeholder(format: TextureFormat): Texture;
-  /** Throws DeviceError if the context is lost. */
+  /** Throws ContextLostError if the context is known to be lost. */
   checkAlive(): void;
+  /** Asks the context first: until its event has come, GL takes every call and does nothing. */
+  checkPresent(): void;
 }
 
 export class GlExecutable implements Executable, Idle, BufferOwner {
@@ -61,14 +63,18 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
   /** Plans whose kept values this run reads. */
   readonly #pinned: BufferOwner[] = [];
   #pins = 0;
+  /** The pool's epoch when its textures were made. */
+  #epoch: number;
   #disposed = false;
 
   constructor(context: ExecutableContext, plan: KernelPlan, programs: readonly ShaderProgram[], print: KernelPrinter) {
     this.#context = context;
     this.#plan = plan;
+    this.#epoch = context.pool.epoch;
     this.leafLayouts = plan.leaves.map((b) => (b < 0 ? "" : plan.buffers[b]!.layout.text));
     this.#memory = planMemory(plan, (b) => (isEmpty(plan.buffers[b]!) ? null : storageKey(plan.buffers[b]!)));
-    this.#textures = plan.buffers.map((b) => (isEmpty(b) ? context.placeholder(formatOf[b.dtype]) : null));
+    this.#textures = plan.buffers.map(() => null);
+    this.#placehold();
     this.#sent = plan.leaves.map(() => null);
     const draws: Draw[] = [];
     try {
@@ -95,6 +101,7 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     const { pool, counters } = this.#context;
     if (this.#disposed) throw new DisposedError("a plan was run after it was disposed of");
     this.#context.checkAlive();
+    if (this.#epoch !== pool.epoch) this.#startOver();
     const outputs: GlBuffer[] = [];
     const made: GlBuffer[] = [];
     this.#begin(args);
@@ -104,13 +111,37 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
       this.#bindOutputs(args, outputs, made);
       for (const draw of this.#draws) draw.run(this.#textures, args.uniforms);
       counters.draws += this.#draws.length;
+      this.#context.checkPresent();
     } catch (error) {
       for (const buffer of made) buffer.release();
+      // Half of what it needs helps nobody.
+      if (!this.#ownsAll) for (const texture of this.#owned.splice(0)) pool.release(texture);
+      this.#context.checkPresent();
       throw error;
     } finally {
       this.#end(pool);
     }
     return outputs;
+  }
+
+  get #ownsAll(): boolean {
+    return this.#owned.length === this.#memory.slots.length;
+  }
+
+  /** Samplers of what has no elements read a texture that is not the plan's. */
+  #placehold(): void {
+    this.#plan.buffers.forEach((b, i) => {
+      this.#textures[i] = isEmpty(b) ? this.#context.placeholder(formatOf[b.dtype]) : null;
+    });
+  }
+
+  /** Forgets textures that went with a lost context. The pool has, too. */
+  #startOver(): void {
+    this.#epoch = this.#context.pool.epoch;
+    this.#owned.length = 0;
+    this.#sent.fill(null);
+    for (const buffer of this.#kept.values()) buffer.move(null);
+    this.#placehold();
   }
 
   /** Until `end`, neither this plan nor one whose kept values are read gives its textures back. */
@@ -138,7 +169,7 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
   }
 
   kept(): ReadonlyMap<Node, DeviceBuffer> {
-    return this.#owned.length > 0 ? this.#kept : nothing;
+    return this.#ownsAll && this.#epoch === this.#context.pool.epoch ? this.#kept : nothing;
   }
 
   /** Called under memory pressure. What was kept is computed again by whoever asks for it. */

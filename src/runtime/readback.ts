@@ -46,6 +46,12 @@ export class Readback {
     this.#checkAlive = checkAlive;
   }
 
+  /** Fails all reads under way: what they would have given went with the context. */
+  lose(error: Error): void {
+    const lost = [...this.#fenced.splice(0).flatMap(({ reads }) => reads), ...this.#turn.splice(0)];
+    for (const { reject } of lost) reject(error);
+  }
+
   read(texture: Texture, layout: Layout, dtype: DType): Promise<HostArray> {
     const gl = this.#gl;
     const bytes = texelCount(layout) * 4;
@@ -80,6 +86,7 @@ export class Readback {
     const gl = this.#gl;
     const reads = this.#turn;
     this.#turn = [];
+    if (reads.length === 0) return;
     const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
     if (sync === null) {
       this.#fail(reads);
@@ -97,6 +104,8 @@ export class Readback {
     const gl = this.#gl;
     for (let polls = 0; this.#fenced.length > 0; polls++) {
       await (polls < EAGER_POLLS ? nextTask() : delay(POLL_MS));
+      // Lost meanwhile.
+      if (this.#fenced.length === 0) break;
       const { sync, reads } = this.#fenced[0]!;
       const status = gl.clientWaitSync(sync, 0, 0);
       if (status === gl.TIMEOUT_EXPIRED && !gl.isContextLost()) continue;

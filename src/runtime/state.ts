@@ -8,7 +8,7 @@ import type { GlFramebuffer, GlProgram, GlTexture, GlVertexArray, WebGL2 } from 
 
 export class GlState {
   readonly #gl: WebGL2;
-  readonly #vertexArray: GlVertexArray | null;
+  #vertexArray: GlVertexArray | null = null;
   /** Texture of each unit; undefined where it is not known. */
   readonly #units: (GlTexture | null | undefined)[];
   /** The last unit that exists: no program samples it, so creating and uploading textures disturbs no draw. */
@@ -25,8 +25,13 @@ export class GlState {
     const units = Number(gl.getParameter(gl.MAX_COMBINED_TEXTURE_IMAGE_UNITS));
     this.#units = new Array<GlTexture | null | undefined>(units).fill(undefined);
     this.#scratch = units - 1;
+    this.begin();
+  }
+
+  /** Makes what belongs to the context itself: at first, and again on a context that was restored. */
+  begin(): void {
     // Points come from gl_VertexID: the vertex array stays empty and bound for life.
-    this.#vertexArray = gl.createVertexArray();
+    this.#vertexArray = this.#gl.createVertexArray();
     this.forget();
   }
 

@@ -4,6 +4,7 @@
  * A released texture stays allocated and is handed out again; reaching the budget frees unused textures first, then
  * asks idle owners to give theirs back, and only then fails. Not here: what a texture holds, or how it is addressed.
  */
+import type { ContextLoss } from "../ir/device.ts";
 import type { DType } from "../ir/dtype.ts";
 import { DeviceError } from "../ir/errors.ts";
 import type { GlFramebuffer, GlTexture, WebGL2 } from "./gl-types.ts";
@@ -46,6 +47,8 @@ export class Texture {
   readonly attachments: Attachment[] = [];
   /** When it was last released: the longest unused is freed first. */
   releasedAt = 0;
+  /** Set once its context is lost: it holds nothing, and is never handed out again. */
+  loss: ContextLoss | null = null;
   constructor(handle: GlTexture, bucket: Bucket) {
     this.handle = handle;
     this.bucket = bucket;
@@ -92,6 +95,8 @@ export class TexturePool {
   inUse = 0;
   /** Textures made so far. */
   made = 0;
+  /** How often everything was lost. */
+  epoch = 0;
   /** Called when a texture is about to be destroyed, while it still exists. */
   onDestroy: (texture: Texture) => void = () => {};
   /** Called with each texture handed out; tests fill it with NaN. */
@@ -155,6 +160,19 @@ export class TexturePool {
       texture.bucket.free.splice(texture.bucket.free.indexOf(texture), 1);
       this.#destroy(texture);
     }
+  }
+
+  /** Notes that the context is lost, and with it every texture and framebuffer. */
+  lose(loss: ContextLoss): void {
+    for (const texture of this.#all) {
+      texture.loss = loss;
+      texture.attachments.length = 0;
+    }
+    this.#all.clear();
+    for (const bucket of this.#buckets.values()) bucket.free.length = 0;
+    this.idle.clear();
+    this.bytes = this.inUse = 0;
+    this.epoch++;
   }
 
   /** Destroys every texture, in use or not. */

@@ -7,13 +7,14 @@
 import { gradientItems } from "../autodiff/gradient.ts";
 import { differentiable, gradients } from "../autodiff/vjp.ts";
 import { isFloat } from "../ir/dtype.ts";
-import { GradError } from "../ir/errors.ts";
+import { GradError, type TexgradError } from "../ir/errors.ts";
 import { topologicalOrder } from "../ir/graph.ts";
 import { rebuild, type Node } from "../ir/node.ts";
 import { add } from "../ir/ops/arithmetic.ts";
 import { numel, sameShape, show } from "../ir/shape.ts";
 import { engine } from "./engine.ts";
 import { cellOf, operand, wrap, type Handle } from "./handle.ts";
+import type { Gone } from "./gone.ts";
 import { lost } from "./lost.ts";
 import type { Run } from "./plan.ts";
 import type { Tensor } from "./tensor.ts";
@@ -43,12 +44,13 @@ function origin(t: Handle): Node {
   const { state } = t;
   if (!(state instanceof Value)) return operand(t, true);
   state.checkAlive();
-  if (state.node === null) throw dropped(state);
+  if (state.node === null) throw dropped(state.gone, state.line);
   return state.node;
 }
 
-function dropped(v: Value | null): GradError {
-  const at = v === null || v.line === "" ? "" : ` (traced at ${v.line})`;
+function dropped(why: Gone, line = ""): TexgradError {
+  if (typeof why !== "string") return why;
+  const at = line === "" ? "" : ` (traced at ${line})`;
   return new GradError(
     `backward: a value of an earlier step${at} is part of this graph, and the parameters it was computed from were ` +
       `updated twice since then; detach() what is carried from step to step: h = h.detach()`,
@@ -63,13 +65,16 @@ function lineage(root: Node): Lineage {
     const v = n.source?.kind === "carried" ? n.source.value : null;
     if (!(v instanceof Value)) return cellOf(n) === null ? differentiable(n) : none;
     if (!v.isTracked(n)) return none;
-    if (v.node === null) throw dropped(v);
+    if (v.node === null) throw dropped(v.gone, v.line);
     if (v.run !== null) runs.push(v.run);
     originals.set(n, v.node);
     return [v.node];
   };
   const order = topologicalOrder([root], below);
-  for (const n of order) if (cellOf(n) !== null && lost(n) !== null) throw dropped(null);
+  for (const n of order) {
+    const gone = cellOf(n) === null ? null : lost(n);
+    if (gone !== null) throw dropped(gone);
+  }
   const made = originals.size === 0 ? null : rebuilt(order, originals);
   const holders: [Node, Handle][] = [];
   for (const n of order) {

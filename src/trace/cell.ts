@@ -7,11 +7,12 @@
  */
 import type { DeviceBuffer } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
-import { DisposedError, StaleTensorError } from "../ir/errors.ts";
+import { ContextLostError, DisposedError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { cell as cellLeaf } from "../ir/ops/leaf.ts";
 import type { Shape } from "../ir/shape.ts";
 import type { CellIdentity, CellSource } from "../ir/source.ts";
+import { goneError, lossOf, salvage, type Gone } from "./gone.ts";
 import type { Handle } from "./handle.ts";
 import { callerLine } from "./lines.ts";
 
@@ -126,6 +127,7 @@ export class Cell implements CellIdentity {
     const oldest = storage.previous;
     storage.previous = storage.current;
     storage.current = content;
+    if (lossOf(storage.spare) !== null) storage.spare = null;
     this.version += 1;
     this.initial = null;
     this.pending = null;
@@ -134,34 +136,46 @@ export class Cell implements CellIdentity {
     return oldest === null || isHost(oldest) || oldest === content ? null : oldest;
   }
 
-  /** Brings the storage to the host. */
+  /** Brings the storage to the host. What a lost context took stays lost. */
   unload(): void {
     const { storage } = this;
     for (const key of ["current", "previous"] as const) {
       const at = storage[key];
-      if (at === null || isHost(at)) continue;
-      storage[key] = at.readSync();
-      at.release();
+      const values = at === null || isHost(at) ? null : salvage(at);
+      if (values === null) continue;
+      (at as DeviceBuffer).release();
+      storage[key] = values;
     }
     storage.spare?.release();
     storage.spare = null;
     this.layout = null;
   }
 
-  /** Storage of a version; throws StaleTensorError where it has none any more. */
+  /** Storage of a version; throws StaleTensorError or ContextLostError where it has none any more. */
   at(version: number): Content {
     this.checkAlive();
-    if (version === this.version) return this.storage.current;
-    if (this.readable(version)) return this.storage.previous;
-    throw new StaleTensorError(this.staleMessage(version));
+    if (!this.readable(version)) throw goneError(this.gone(version));
+    return this.#content(version);
   }
 
   readable(version: number): boolean {
-    if (this.disposed) return false;
+    if (this.disposed || lossOf(this.#content(version)) !== null) return false;
     return version === this.version || (version === this.version - 1 && this.storage.previous !== null);
   }
 
-  staleMessage(version: number): string {
+  #content(version: number): Content {
+    const { current, previous } = this.storage;
+    return version === this.version ? current : version === this.version - 1 ? previous : null;
+  }
+
+  /** Why a version that is not readable is not. */
+  gone(version: number): Gone {
+    if (this.disposed) return `${this.label} was disposed`;
+    const loss = lossOf(this.#content(version));
+    return loss === null ? this.#stale(version) : new ContextLostError(loss, this.label);
+  }
+
+  #stale(version: number): string {
     const by = this.line === "" ? "" : `, last assigned at ${this.line}`;
     return (
       `the value was computed from version ${version} of ${this.label}, which is at version ${this.version}${by}; ` +

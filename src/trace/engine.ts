@@ -9,7 +9,7 @@
 import { defaultDevice } from "../compose.ts";
 import type { Device, DeviceBuffer } from "../ir/device.ts";
 import { BYTES_PER_ELEMENT, type HostArray } from "../ir/dtype.ts";
-import { DisposedError, GradError, StaleTensorError } from "../ir/errors.ts";
+import { ContextLostError, DisposedError, GradError, StaleTensorError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { detach } from "../ir/ops/compare.ts";
 import { numel } from "../ir/shape.ts";
@@ -183,7 +183,7 @@ export class Engine {
     try {
       this.#attempt(asked);
     } catch (error) {
-      if (!(error instanceof StaleTensorError || error instanceof DisposedError) || !this.#dropLost()) throw error;
+      if (!mayBeOthers(error) || !this.#dropLost()) throw error;
       this.#attempt(asked);
     }
   }
@@ -224,13 +224,19 @@ export class Engine {
     for (const v of this.#differentiated) if (isLost(v)) this.#differentiated.delete(v);
     for (const h of this.#holders) if (isLost(h.gradient)) this.#holders.delete(h);
     this.reads.drop(isLost);
+    let taken: Error | null = null;
     for (const cell of this.#assigned) {
       const gone = lost(cell.pending!);
       if (gone === null) continue;
       cell.pending = null;
       this.#assigned.delete(cell);
-      throw new StaleTensorError(`${cell.label} was assigned a value that cannot be computed any more: ${gone}`);
+      if (typeof gone === "string") {
+        throw new StaleTensorError(`${cell.label} was assigned a value that cannot be computed any more: ${gone}`);
+      }
+      // A context takes everything at once: one error says it.
+      taken ??= gone;
     }
+    if (taken !== null) throw taken;
     return found;
   }
 
@@ -356,6 +362,10 @@ export class Engine {
     this.#inputBytes = 0;
   }
 }
+
+/** Errors that may come of what was due besides what was asked for. */
+const mayBeOthers = (error: unknown): boolean =>
+  error instanceof StaleTensorError || error instanceof DisposedError || error instanceof ContextLostError;
 
 /** Whether a node is a number or a host value seen through a few views: cheaper to read again than to carry. */
 function isLeafView(root: Node | null): boolean {

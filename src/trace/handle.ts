@@ -5,7 +5,7 @@
  * always a Tensor, which `wrap` makes without this file knowing it.
  */
 import { isFloat, type DType, type HostArray } from "../ir/dtype.ts";
-import { GradError, StaleTensorError, TexgradError } from "../ir/errors.ts";
+import { GradError, TexgradError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { expand } from "../ir/ops/broadcast.ts";
 import { cast, detach } from "../ir/ops/compare.ts";
@@ -13,6 +13,7 @@ import { input, uniform } from "../ir/ops/leaf.ts";
 import { numel, type Shape } from "../ir/shape.ts";
 import { Cell, isHost } from "./cell.ts";
 import { engine, type GradientHolder } from "./engine.ts";
+import { goneError } from "./gone.ts";
 import { callerLine } from "./lines.ts";
 import { lost } from "./lost.ts";
 import { isGradEnabled } from "./mode.ts";
@@ -200,7 +201,7 @@ export function assign(target: Handle, source: Handle | Scalar): void {
   const n = expand(value, cell.shape);
   if (cell.means(n)) return;
   const gone = lost(n);
-  if (gone !== null) throw new StaleTensorError(gone);
+  if (gone !== null) throw goneError(gone);
   engine.assign(cell, cell.differentiable ? assignedLeaf(n, cell) : n);
 }
 

@@ -3,10 +3,11 @@
  */
 import type { Node } from "../ir/node.ts";
 import type { Cell } from "./cell.ts";
+import type { Gone } from "./gone.ts";
 import { Value } from "./value.ts";
 
 /** Why an expression cannot be computed any more, or null. */
-export function lost(root: Node): string | null {
+export function lost(root: Node): Gone | null {
   const seen = new Set<Node>([root]);
   const stack = [root];
   const visit = (n: Node): void => {
@@ -17,11 +18,10 @@ export function lost(root: Node): string | null {
     const { source } = n;
     if (source?.kind === "cell") {
       const cell = source.cell as Cell;
-      if (!cell.readable(source.version))
-        return cell.disposed ? `${cell.label} was disposed` : cell.staleMessage(source.version);
+      if (!cell.readable(source.version)) return cell.gone(source.version);
     } else if (source?.kind === "carried" && source.value instanceof Value) {
       const v = source.value;
-      if (v.disposed || (v.node === null && v.stored() === null)) return v.lost;
+      if (v.disposed || (v.node === null && v.stored() === null)) return v.gone;
       if (v.stored() === null) visit(v.node!);
     }
     n.inputs.forEach(visit);

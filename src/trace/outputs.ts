@@ -51,7 +51,8 @@ function take(plan: Plan, variant: Variant, root: Root | undefined, i: number, b
   if (cell === null || root.first) return null;
   for (const from of ["previous", "spare"] as const) {
     const b = cell.storage[from];
-    if (b !== null && !isHost(b) && b.layout === cell.layout && !busy.has(b)) return { cell, from };
+    if (b === null || isHost(b) || b.loss !== null) continue;
+    if (b.layout === cell.layout && !busy.has(b)) return { cell, from };
   }
   return null;
 }

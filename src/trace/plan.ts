@@ -96,6 +96,10 @@ export class Slot {
   constructor(buffer: DeviceBuffer) {
     this.buffer = buffer;
   }
+  /** The buffer, unless a lost context took what was in it. */
+  get live(): DeviceBuffer | null {
+    return this.buffer?.loss === null ? this.buffer : null;
+  }
 }
 
 /** One run of a plan, and where what it computed can be found. */
@@ -124,13 +128,13 @@ export class Run {
     if (output === undefined) return null;
     if (!(output instanceof Slot)) return output.cell.readable(output.version) ? output.cell.at(output.version) : null;
     this.plan.touch(number);
-    return output.buffer;
+    return output.live;
   }
 
   /** The buffer of a result that the plan's own buffers hold. */
   result(number: number): DeviceBuffer | null {
     const output = this.outputs[this.variant.position.get(number) ?? -1];
-    return output instanceof Slot ? output.buffer : null;
+    return output instanceof Slot ? output.live : null;
   }
 
   /** The buffer of a node the plan stored for itself; only the last run has them. */
@@ -269,7 +273,8 @@ export class Plan {
     const slots = this.#slots.get(variant.numbers[i]!);
     if (slots === undefined || slots.length < 2 || variant.layouts === null) return null;
     const oldest = slots[slots.length - 1]!;
-    if (oldest.buffer === null || busy.has(oldest.buffer) || oldest.buffer.layout !== variant.layouts[i]) return null;
+    const { live } = oldest;
+    if (live === null || busy.has(live) || live.layout !== variant.layouts[i]) return null;
     return oldest;
   }
 

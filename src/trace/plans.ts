@@ -2,8 +2,9 @@
  * The plans of one device: found by hash and confirmed, bounded in number, dropped when memory is short.
  */
 import type { Device, DeviceBuffer } from "../ir/device.ts";
-import { DeviceError } from "../ir/errors.ts";
+import { ContextLostError, DeviceError } from "../ir/errors.ts";
 import { isHost } from "./cell.ts";
+import { salvage } from "./gone.ts";
 import { lost } from "./lost.ts";
 import { Plan, signatureHash, type Bound, type Root, type Run, type Signature, type Variant } from "./plan.ts";
 import { snapshots } from "./value.ts";
@@ -66,7 +67,8 @@ export class Plans {
         return f();
       } catch (error) {
         const { bytes, budget } = this.#device.memory();
-        if (!(error instanceof DeviceError) || bytes < CROWDED * budget || !this.#relieve(current)) throw error;
+        if (!(error instanceof DeviceError) || error instanceof ContextLostError) throw error;
+        if (bytes < CROWDED * budget || !this.#relieve(current)) throw error;
       }
     }
   }
@@ -79,7 +81,7 @@ export class Plans {
       return true;
     }
     for (const v of snapshots()) {
-      if (v.own === null || this.#busy.has(v.own)) continue;
+      if (v.own === null || v.own.loss !== null || this.#busy.has(v.own)) continue;
       v.unload();
       return true;
     }
@@ -96,7 +98,8 @@ export class Plans {
     for (const run of plan.runs) {
       for (const v of run.values) {
         const at = v.run === run && v.host === null && v.own === null ? run.result(v.number) : null;
-        if (at !== null && (v.node === null || lost(v.node) !== null)) v.keep(at.readSync());
+        const values = at !== null && (v.node === null || lost(v.node) !== null) ? salvage(at) : null;
+        if (values !== null) v.keep(values);
       }
     }
     for (const run of plan.dispose()) this.#retire(run);

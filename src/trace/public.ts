@@ -38,4 +38,6 @@ export {
   type RandomOptions,
 } from "./random.ts";
 export { realize } from "./batch.ts";
+export { snapshot, type Keepable, type Snapshot } from "./snapshot.ts";
+export { survive, type SurviveOptions } from "./survive.ts";
 export { currentDevice, setDevice } from "./devices.ts";

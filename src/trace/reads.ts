@@ -4,8 +4,9 @@
  */
 import type { DeviceBuffer } from "../ir/device.ts";
 import type { HostArray } from "../ir/dtype.ts";
-import { InvariantError, StaleTensorError } from "../ir/errors.ts";
+import { InvariantError } from "../ir/errors.ts";
 import { isHost, type Cell } from "./cell.ts";
+import { goneError } from "./gone.ts";
 import type { Runner } from "./runner.ts";
 import type { Value } from "./value.ts";
 
@@ -99,7 +100,7 @@ export class Reads {
     this.#waiting = this.#waiting.filter((r) => !gone.includes(r));
     for (const { value, reject } of gone) {
       value.reading = null;
-      reject(new StaleTensorError(value.lost));
+      reject(goneError(value.gone));
     }
   }
 

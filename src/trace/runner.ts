@@ -7,6 +7,7 @@ import type { HostArray } from "../ir/dtype.ts";
 import { InvariantError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { isHost, unloadCells, type Cell } from "./cell.ts";
+import type { Gone } from "./gone.ts";
 import { Outputs } from "./outputs.ts";
 import { Run, Slot, signature, type Bound, type Plan, type Root, type Variant } from "./plan.ts";
 import { Plans } from "./plans.ts";
@@ -221,7 +222,7 @@ export class Runner {
     for (const v of run.values) {
       if (v.run !== run) continue;
       const leaf = stale[v.number]!;
-      if (leaf >= 0) v.forget(staleMessage(graph.order[leaf]!));
+      if (leaf >= 0) v.forget(goneLeaf(graph.order[leaf]!));
     }
     if (run.carried.length === 0 || this.#history.push(run) <= HISTORY) return;
     const oldest = this.#history.shift()!;
@@ -322,8 +323,8 @@ function staleNodes({ order, operands }: Walk): Int32Array {
   return stale;
 }
 
-function staleMessage(leaf: Node): string {
+function goneLeaf(leaf: Node): Gone {
   const source = leaf.source;
   if (source?.kind !== "cell") throw new InvariantError("stale leaves are cells");
-  return (source.cell as Cell).staleMessage(source.version);
+  return (source.cell as Cell).gone(source.version);
 }

@@ -3,11 +3,12 @@
  */
 import type { DeviceBuffer } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
-import { DisposedError, StaleTensorError } from "../ir/errors.ts";
+import { ContextLostError, DisposedError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { carried } from "../ir/ops/leaf.ts";
 import type { Shape } from "../ir/shape.ts";
 import type { Cell } from "./cell.ts";
+import { goneError, lossOf, salvage, type Gone } from "./gone.ts";
 import type { Run } from "./plan.ts";
 
 /** Values with storage of their own, oldest first. */
@@ -55,7 +56,7 @@ export class Value {
   /** Line that traced it, where lines are captured. */
   line = "";
   /** Why `node` is gone, if it is and `host` is not there. */
-  lost = "";
+  #lost: Gone = "";
   disposed = false;
   #ref: WeakRef<Value> | null = null;
   #leaf: Node | null = null;
@@ -88,14 +89,14 @@ export class Value {
   /** The expression, or StaleTensorError. */
   expression(): Node {
     this.checkAlive();
-    if (this.node === null) throw new StaleTensorError(this.lost);
+    if (this.node === null) throw goneError(this.gone);
     return this.node;
   }
 
   /** Where the value is now, on the device before the host; null where it would have to be computed. */
   stored(): DeviceBuffer | HostArray | null {
     this.checkAlive();
-    if (this.own !== null) return this.own;
+    if (this.own !== null && this.own.loss === null) return this.own;
     const result = this.run?.root(this.number) ?? null;
     if (result !== null) return result;
     if (this.host !== null) return this.host;
@@ -105,6 +106,12 @@ export class Value {
     if (source?.kind !== "cell") return null;
     const cell = source.cell as Cell;
     return cell.readable(source.version) ? cell.at(source.version) : null;
+  }
+
+  /** Why it cannot be had, where it cannot. */
+  get gone(): Gone {
+    const loss = lossOf(this.own);
+    return loss === null ? this.#lost : new ContextLostError(loss, this.line === "" ? "" : `tensor of ${this.line}`);
   }
 
   /** Whether it was computed: later traces then read it through a leaf. */
@@ -127,10 +134,11 @@ export class Value {
     unreachable.register(this, { buffer, ref: this.#ref }, this);
   }
 
-  /** Brings its own storage to the host. */
+  /** Brings its own storage to the host. What a lost context took stays lost. */
   unload(): void {
-    if (this.own === null) return;
-    this.host = this.own.readSync();
+    const values = this.own === null ? null : salvage(this.own);
+    if (values === null) return;
+    this.host = values;
     this.#release();
   }
 
@@ -143,7 +151,7 @@ export class Value {
   }
 
   checkAlive(): void {
-    if (this.disposed) throw new DisposedError(this.lost);
+    if (this.disposed) throw new DisposedError(String(this.#lost));
   }
 
   dispose(where: string): void {
@@ -151,12 +159,12 @@ export class Value {
     this.host = this.node = this.run = null;
     this.snapshot = false;
     this.disposed = true;
-    this.lost = `the tensor was disposed${where === "" ? "" : ` at ${where}`}`;
+    this.#lost = `the tensor was disposed${where === "" ? "" : ` at ${where}`}`;
   }
 
   /** Drops the expression, and with it everything only it kept alive. */
-  forget(why: string): void {
+  forget(why: Gone): void {
     this.node = null;
-    if (this.lost === "") this.lost = why;
+    if (this.#lost === "") this.#lost = why;
   }
 }

@@ -80,6 +80,8 @@ describe.each([
       ..."useProgram activeTexture bindTexture activeTexture bindTexture bindFramebuffer drawArrays".split(" "),
       // loss: hidden goes to unit 0.
       ..."useProgram activeTexture bindTexture bindFramebuffer viewport drawArrays".split(" "),
+      // Until the event has come, a lost context takes every call: the one question, which waits for nothing.
+      "isContextLost",
     ]);
     const withNewRate = shape(odd);
     withNewRate.splice(8, 0, "uniform4fv");

@@ -46,6 +46,7 @@ export class CpuBuffer implements DeviceBuffer {
   readonly shape: Shape;
   readonly layout: string;
   readonly bytes: number;
+  readonly loss = null;
   /** The executable that has kept it; null for one the caller owns. */
   readonly owner: object | null;
   readonly #memory: Memory;

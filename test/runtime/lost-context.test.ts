@@ -1,0 +1,276 @@
+/**
+ * A context lost in the middle of a training and restored, on headless GL behind a wrapper that loses it (browsers do it
+ * themselves: test/browser/lost-context.test.ts): typed errors, nothing half done, the same losses afterwards.
+ */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  ContextLostError,
+  currentDevice,
+  DeviceError,
+  F,
+  manualSeed,
+  nn,
+  noGrad,
+  ones,
+  optim,
+  randn,
+  setDevice,
+  snapshot,
+  StateTensor,
+  survive,
+  tensor,
+  zeros,
+  type Tensor,
+} from "texgrad";
+import { referenceDevice } from "texgrad/reference";
+import type { PlanInfo } from "../../src/runtime/compile.ts";
+import { createWebglDevice, type WebglDevice } from "../../src/runtime/device.ts";
+import { losableGl, type LosableGl } from "../support/losable-gl.ts";
+
+let context: LosableGl;
+let device: WebglDevice;
+beforeEach(() => {
+  context = losableGl();
+  device = createWebglDevice(context.gl, { readsSynchronously: true });
+  setDevice(device);
+});
+afterEach(() => {
+  setDevice(referenceDevice());
+  device.dispose();
+});
+
+const failure = async (f: () => unknown): Promise<unknown> => {
+  try {
+    await f();
+  } catch (error) {
+    return error;
+  }
+  return null;
+};
+
+/** Everything a step may change: parameters, running statistics, moments, counts, the common generator. */
+class Net extends nn.Module {
+  fc1 = new nn.Linear(6, 16);
+  norm = new nn.BatchNorm1d(16);
+  drop = new nn.Dropout(0.3);
+  fc2 = new nn.Linear(16, 3);
+  forward(x: Tensor): Tensor {
+    return this.fc2.forward(this.drop.forward(this.norm.forward(this.fc1.forward(x)).relu()));
+  }
+}
+
+const STEPS = 26;
+
+interface Batch {
+  readonly x: Tensor;
+  readonly y: Tensor;
+}
+
+function* batches(): Iterable<Batch> {
+  for (let i = 0; i < STEPS; i++) {
+    const values = Float32Array.from({ length: 48 }, (_, k) => Math.sin(k * 1.7 + i));
+    yield {
+      x: tensor(values, { shape: [8, 6] }),
+      y: tensor(
+        Int32Array.from({ length: 8 }, (_, k) => (k + i) % 3),
+        { shape: [8] },
+      ),
+    };
+  }
+}
+
+interface Setup {
+  readonly net: Net;
+  readonly opt: optim.Adam;
+  readonly losses: number[];
+}
+
+function setup(): Setup {
+  manualSeed(5);
+  const net = new Net();
+  return { net, opt: new optim.Adam(net.parameters(), { lr: 0.05 }), losses: [] };
+}
+
+/** A step that loses the context where `at` says. */
+function body({ net, opt, losses }: Setup, disturb: (at: string, step: number) => void) {
+  return async ({ x, y }: Batch, step: number): Promise<void> => {
+    const loss = F.crossEntropy(net.forward(x), y);
+    disturb("before backward", step);
+    opt.zeroGrad();
+    loss.backward();
+    disturb("before the step", step);
+    opt.step();
+    disturb("after the step", step);
+    losses[step] = await loss.item();
+  };
+}
+
+async function undisturbed(): Promise<{ losses: number[]; weight: unknown; running: unknown }> {
+  const all = setup();
+  const step = body(all, () => {});
+  let i = 0;
+  for (const batch of batches()) await step(batch, i++);
+  return { losses: all.losses, ...(await end(all)) };
+}
+
+const end = async ({ net }: Setup): Promise<{ weight: unknown; running: unknown }> => ({
+  weight: await net.fc1.weight.tolist(),
+  running: await net.norm.runningVar!.tolist(),
+});
+
+describe("a context lost in the middle of step 20", () => {
+  test.each(["before backward", "before the step", "after the step"])(
+    "%s, and restored: the losses are those of an undisturbed run",
+    async (where) => {
+      const wanted = await undisturbed();
+      const all = setup();
+      const { programs } = device.counters;
+      const compiled: PlanInfo[] = [];
+      let lost = 0;
+      const disturb = (at: string, step: number): void => {
+        if (at !== where || step !== 20 || lost++ > 0) return;
+        // Lost at once; the page is told later, and the context restored later still.
+        context.lose({ event: false });
+        device.onPlan = (info) => compiled.push(info);
+        setTimeout(() => {
+          context.announce();
+          setTimeout(() => context.restore(), 5);
+        }, 5);
+      };
+      const losses: unknown[] = [];
+      const final = await survive(batches(), [all.net, all.opt], body(all, disturb), {
+        every: 8,
+        onLoss: (loss) => losses.push(loss),
+      });
+      expect(lost).toBe(2);
+      expect(losses).toEqual([{ step: 20, from: 16 }]);
+      expect(all.losses).toEqual(wanted.losses);
+      const { losses: _, ...state } = wanted;
+      expect(await end(all)).toEqual(state);
+      // Plans stay plans: no pass ran again for the step, whose macros are in no plan since; programs are made anew.
+      expect(compiled.filter(({ request }) => request.order.some((n) => n.op.kind === "macro"))).toEqual([]);
+      expect(device.counters.programs).toBeGreaterThan(programs);
+      // The snapshot of the end needs no device.
+      noGrad(() => all.net.fc1.weight.copy_(0));
+      final.restore();
+      expect(await end(all)).toEqual(state);
+    },
+  );
+
+  test("may be lost again, while it is made good", async () => {
+    const wanted = await undisturbed();
+    const all = setup();
+    const at = [20, 17, 25];
+    const disturb = (where: string, step: number): void => {
+      if (where !== "before the step" || step !== at[0]) return;
+      at.shift();
+      context.lose();
+      setTimeout(() => context.restore());
+    };
+    await survive(batches(), [all.net, all.opt], body(all, disturb), { every: 8 });
+    expect(at).toEqual([]);
+    expect(all.losses).toEqual(wanted.losses);
+  });
+});
+
+describe("an error for a lost context", () => {
+  test("says what happened and what comes next, and changes nothing", async () => {
+    const { net } = setup();
+    const opt = new optim.SGD(net.parameters(), { lr: 0.1 });
+    const [{ x, y }] = [...batches()] as [Batch];
+    const step = (): void => {
+      const loss = F.crossEntropy(net.forward(x), y);
+      opt.zeroGrad();
+      loss.backward();
+      opt.step();
+    };
+    step();
+    context.lose({ event: false });
+    const error = await failure(step);
+    expect(error).toBeInstanceOf(ContextLostError);
+    expect(error).toBeInstanceOf(DeviceError);
+    expect(String(error)).toMatch(
+      /^ContextLostError: .*the WebGL context was lost .*await error\.restored, then restore the last snapshot/,
+    );
+    // A step that failed has not been counted.
+    expect(opt.stateDict().state[0]).toEqual({ step: 1 });
+    expect(context.announce()).toBe(true);
+    expect(await failure(() => net.fc1.weight.data())).toBeInstanceOf(ContextLostError);
+    expect(await failure(() => ones([3]).add(1).sum().item())).toBeInstanceOf(ContextLostError);
+    context.restore();
+    await (error as ContextLostError).restored;
+    // What was made of nothing but host values is there again, what lay on the device is not, and says its name.
+    expect(
+      await x
+        .add(ones([6]))
+        .sum()
+        .item(),
+    ).toBeCloseTo(48 + (await x.sum().item()), 4);
+    expect(String(await failure(() => net.norm.runningMean!.data()))).toMatch(
+      /^ContextLostError: .+: the WebGL context/,
+    );
+    expect(await failure(step)).toBeInstanceOf(ContextLostError);
+    noGrad(() => net.fc1.weight.copy_(zeros([16, 6])));
+    expect(await net.fc1.weight.sum().item()).toBe(0);
+  });
+
+  test("does not take what is on the host, nor what can be computed from it", async () => {
+    const read = randn([4]).mul(2);
+    const values = await read.tolist();
+    const computed = tensor([1, 2, 3]).mul(2);
+    expect(await computed.sum().item()).toBe(12);
+    const copy = tensor([4, 5]).add(1).clone();
+    expect(await copy.sum().item()).toBe(11);
+    context.lose();
+    context.restore();
+    expect(await read.tolist()).toEqual(values);
+    expect(await computed.tolist()).toEqual([2, 4, 6]);
+    expect(await copy.tolist()).toEqual([5, 6]);
+  });
+
+  test("is not survived by what no snapshot holds", async () => {
+    const w = new StateTensor(ones([2]));
+    const total = new StateTensor(zeros([1]), { label: "total" });
+    let lost = false;
+    const run = survive([0, 1, 2, 3], [w], async (_, step) => {
+      w.copy_(w.mul(2));
+      total.copy_(total.add(w.sum()));
+      if (step === 2 && !lost) {
+        lost = true;
+        context.lose();
+        setTimeout(() => context.restore());
+      }
+      await total.item();
+    });
+    expect(String(await failure(() => run))).toMatch(/^ContextLostError: total: the WebGL context was lost/);
+  });
+
+  test("ends a loop whose context does not come back", async () => {
+    const w = new StateTensor(ones([2]));
+    const run = survive(
+      [0, 1],
+      [w],
+      async () => {
+        w.copy_(w.mul(2));
+        context.lose();
+        await w.data();
+      },
+      { patience: 20 },
+    );
+    expect(await failure(() => run)).toBeInstanceOf(ContextLostError);
+    context.restore();
+  });
+});
+
+describe("a device of another context", () => {
+  test("takes over from a lost one what is on the host", async () => {
+    const { net, opt } = setup();
+    const kept = await snapshot([net, opt]);
+    const weight = await net.fc1.weight.tolist();
+    context.lose({ event: false });
+    setDevice(createWebglDevice(losableGl().gl, { readsSynchronously: true }));
+    expect(currentDevice()).not.toBe(device);
+    kept.restore();
+    expect(await net.fc1.weight.tolist()).toEqual(weight);
+  });
+});
