@@ -83,6 +83,8 @@ export interface DeviceProfile {
   readonly maxFragmentUniformVectors: number;
   /** Fragments of one draw below which the device is not busy, and reductions are split; 0 where it always is. */
   readonly fragments: number;
+  /** Multiply-adds (or fetches, each as eight) of one draw above which it is drawn in parts; Infinity where it never is. */
+  readonly drawWork: number;
   /** How a texel is fetched. */
   readonly fetch: "texelFetch" | "textureLod";
   /** Names of optimisations switched off. */

@@ -51,7 +51,9 @@ export function copyDraws(
       height: layout.height,
       counts: { gathers: 0, fetches: targets },
     };
-    draws.push(new Draw(context, { program, loads: [from], stores: [to], numbers: [], describe: () => "(a copy)" }));
+    draws.push(
+      new Draw(context, { program, loads: [from], stores: [to], numbers: [], work: 0, describe: () => "(a copy)" }),
+    );
   }
   return draws;
 }

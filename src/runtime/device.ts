@@ -127,6 +127,7 @@ class GlDevice implements WebglDevice {
       checkPresent: () => this.#checkPresent(),
       home: this.#home(),
       maxDrawBuffers: this.profile.maxDrawBuffers,
+      drawWork: this.profile.drawWork,
       padding,
       placeholder: (format) => this.#placeholder(format),
     };

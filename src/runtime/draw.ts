@@ -8,6 +8,7 @@ import type { ShaderProgram } from "../codegen/glsl/program.ts";
 import type { DType } from "../ir/dtype.ts";
 import { InvariantError } from "../ir/errors.ts";
 import type { NumberSlot } from "../ir/kernel.ts";
+import { cutDraw, type Part } from "./draw-work.ts";
 import type { Framebuffers } from "./framebuffers.ts";
 import type { GlFramebuffer, WebGL2 } from "./gl-types.ts";
 import { padded, Staged, type Program, type Programs } from "./programs.ts";
@@ -19,6 +20,8 @@ export interface DrawContext {
   readonly state: GlState;
   readonly framebuffers: Framebuffers;
   readonly programs: Programs;
+  /** Work of one draw above which it is drawn in parts. */
+  readonly drawWork: number;
 }
 
 /** What is drawn: buffers by their number in the plan. */
@@ -28,6 +31,8 @@ export interface DrawSpec {
   /** Buffer of each store. */
   readonly stores: readonly number[];
   readonly numbers: readonly NumberSlot[];
+  /** What the draw asks of the device; see draw-work.ts. */
+  readonly work: number;
   /** Prints the kernel, should the driver refuse it. */
   readonly describe: () => string;
 }
@@ -40,6 +45,8 @@ export class Draw {
   readonly #layers: readonly number[];
   readonly #width: number;
   readonly #height: number;
+  /** One, unless the whole would be too much at once. */
+  readonly #parts: readonly Part[];
   readonly #extents: Staged<Int32Array>;
   readonly #floats: Staged<Float32Array>;
   readonly #ints: Staged<Int32Array>;
@@ -62,6 +69,7 @@ export class Draw {
     this.#layers = program.targets.map((t) => t.layer);
     this.#width = program.width;
     this.#height = program.height;
+    this.#parts = cutDraw(program.width, program.height, spec.work, context.drawWork);
     this.#extents = new Staged(new Int32Array(padded(program.extents.length)));
     this.#extents.values.set(program.extents);
     this.#floats = new Staged(new Float32Array(padded(program.floats.length)));
@@ -71,6 +79,11 @@ export class Draw {
     this.#floatSlots = places(program.floats, numbers, this.#floats.values);
     this.#intSlots = places(program.ints, numbers, this.#ints.values);
     this.program = context.programs.retain(program.source, spec.describe);
+  }
+
+  /** Draws it takes. */
+  get count(): number {
+    return this.#parts.length;
   }
 
   /** `textures`: of each buffer of the plan. `uniforms`: the run's numbers. */
@@ -93,7 +106,22 @@ export class Draw {
     }
     state.bindFramebuffer(this.#over(textures));
     state.viewport(this.#width, this.#height);
-    gl.drawArrays(gl.TRIANGLES, 0, 3);
+    if (this.#parts.length > 1) this.#drawParts();
+    else gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  #drawParts(): void {
+    const { gl, state } = this.#context;
+    try {
+      for (const { x, y, width, height } of this.#parts) {
+        state.scissor(x, y, width, height);
+        gl.drawArrays(gl.TRIANGLES, 0, 3);
+        // Drivers watch what they were handed together.
+        gl.flush();
+      }
+    } finally {
+      state.unscissor();
+    }
   }
 
   release(): void {

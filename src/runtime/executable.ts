@@ -21,6 +21,7 @@ import { GlBuffer, type BufferHome, type BufferOwner } from "./buffer.ts";
 import { copyDraws } from "./copy.ts";
 import type { Counters } from "./counters.ts";
 import { Draw, type DrawContext } from "./draw.ts";
+import { drawWork } from "./draw-work.ts";
 import { planMemory, type MemoryPlan } from "./memory-plan.ts";
 import { formatOf, type Bucket, type Idle, type Texture, type TextureFormat, type TexturePool } from "./textures.ts";
 import type { Transfer } from "./transfer.ts";
@@ -80,7 +81,9 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     try {
       plan.kernels.forEach((kernel, i) => {
         if (kernel.stores.every((s) => isEmpty(plan.buffers[s.buffer]!))) return;
-        const spec = { program: programs[i]!, numbers: kernel.numbers, describe: () => print(kernel) };
+        const program = programs[i]!;
+        const work = drawWork(kernel, program);
+        const spec = { program, numbers: kernel.numbers, work, describe: () => print(kernel) };
         const loads = kernel.loads.map((l) => l.buffer);
         draws.push(new Draw(context, { ...spec, loads, stores: kernel.stores.map((s) => s.buffer) }));
       });
@@ -91,7 +94,7 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     }
     this.#draws = draws;
     this.stats = {
-      draws: draws.length,
+      draws: draws.reduce((n, d) => n + d.count, 0),
       programs: new Set(draws.map((d) => d.program)).size,
       bytes: this.#memory.slots.reduce((n, s) => n + layoutBytes(plan.buffers[s.buffer]!.layout), 0),
     };
@@ -110,7 +113,7 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
       this.#bindSlots();
       this.#bindOutputs(args, outputs, made);
       for (const draw of this.#draws) draw.run(this.#textures, args.uniforms);
-      counters.draws += this.#draws.length;
+      counters.draws += this.stats.draws;
       this.#context.checkPresent();
     } catch (error) {
       for (const buffer of made) buffer.release();

@@ -19,6 +19,7 @@ export class GlState {
   #framebuffer: GlFramebuffer | null | undefined;
   #width = -1;
   #height = -1;
+  #scissors = false;
 
   constructor(gl: WebGL2) {
     this.#gl = gl;
@@ -42,6 +43,7 @@ export class GlState {
     this.#active = -1;
     this.#framebuffer = undefined;
     this.#width = this.#height = -1;
+    this.#scissors = false;
     this.#program = null;
     for (const name of [gl.BLEND, gl.CULL_FACE, gl.DEPTH_TEST, gl.SCISSOR_TEST, gl.STENCIL_TEST, gl.DITHER]) {
       gl.disable(name);
@@ -71,6 +73,18 @@ export class GlState {
     this.#width = width;
     this.#height = height;
     this.#gl.viewport(0, 0, width, height);
+  }
+
+  /** Draws touch no other texels until `unscissor`. */
+  scissor(x: number, y: number, width: number, height: number): void {
+    if (!this.#scissors) this.#gl.enable(this.#gl.SCISSOR_TEST);
+    this.#scissors = true;
+    this.#gl.scissor(x, y, width, height);
+  }
+
+  unscissor(): void {
+    if (this.#scissors) this.#gl.disable(this.#gl.SCISSOR_TEST);
+    this.#scissors = false;
   }
 
   bindTexture(unit: number, texture: GlTexture | null): void {

@@ -11,6 +11,11 @@ export interface ProfileOptions {
   readonly maxTextureUnits?: number;
   readonly fetch?: DeviceProfile["fetch"];
   readonly fragments?: number;
+  /**
+   * Multiply-adds of one draw above which it is drawn in parts, so that no driver takes it for hung. Default: 2e9, 50 to
+   * 100 ms of a phone's GPU; Infinity on software rasterisers, which nothing watches.
+   */
+  readonly drawWork?: number;
   /** Names of optimisations to switch off. */
   readonly off?: readonly string[];
 }
@@ -23,6 +28,7 @@ export function webglProfile(found: Capabilities, options: ProfileOptions = {}):
     maxDrawBuffers: Math.min(found.maxDrawBuffers, options.maxDrawBuffers ?? Infinity),
     maxTextureUnits: Math.min(found.maxTextureUnits, options.maxTextureUnits ?? Infinity),
     fragments: options.fragments ?? (found.isSoftware ? 128 : 16_384),
+    drawWork: options.drawWork ?? (found.isSoftware ? Infinity : 2e9),
     maxFragmentUniformVectors: found.maxFragmentUniformVectors,
     // Inside contraction loops llvmpipe samples 1.7 times as fast as it fetches.
     fetch: options.fetch ?? (found.isSoftware && found.exactSampling ? "textureLod" : "texelFetch"),

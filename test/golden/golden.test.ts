@@ -153,6 +153,7 @@ function profileOf(c: Case): DeviceProfile {
     maxTextureUnits: number("units", 16),
     maxFragmentUniformVectors: 224,
     fragments: 0,
+    drawWork: Infinity,
     fetch: "texelFetch",
     off: set.get("off")?.split(",") ?? [],
   };

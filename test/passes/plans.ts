@@ -18,6 +18,7 @@ export const profile: DeviceProfile = {
   maxTextureUnits: 16,
   maxFragmentUniformVectors: 224,
   fragments: 0,
+  drawWork: Infinity,
   fetch: "texelFetch",
   off: [],
 };

@@ -10,6 +10,7 @@ export const cpuProfile = (off: readonly string[]): DeviceProfile => ({
   maxTextureUnits: 64,
   maxFragmentUniformVectors: 1024,
   fragments: 0,
+  drawWork: Infinity,
   fetch: "texelFetch",
   off,
 });
