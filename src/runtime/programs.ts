@@ -1,7 +1,7 @@
 /**
  * Compiled programs, one for each source text. Those of a plan are handed to the driver together, every shader before the
- * first link, and none is asked whether it linked before it is first drawn: drivers that compile on other threads
- * (KHR_parallel_shader_compile) work meanwhile.
+ * first link, and none is asked whether it linked before a plan first runs: drivers that compile on other threads
+ * (KHR_parallel_shader_compile) and browsers that do so in another process work meanwhile.
  *
  * Sampler `t<i>` reads unit i, set once. A program remembers the uniform values it was given and is not told them
  * again. Programs that plans use are never evicted; others stay for the next plan, up to a limit. GL's objects can go
