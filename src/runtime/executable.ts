@@ -2,8 +2,8 @@
  * A plan on GL: its draws, the textures it owns, and how a run binds what comes from outside.
  *
  * Owned are the textures of intermediates (see memory-plan.ts) and of leaves given as host arrays; they are made in
- * the first run and kept, so a replay makes no texture. What was given is checked and outputs are made before the first
- * draw; a program that the driver refuses is found when it is first drawn, before anything is published. Under memory pressure an idle plan gives its textures back and
+ * the first run and kept, so a replay makes no texture. Everything that can fail is done before the first draw:
+ * compiling, checking what was given, making outputs. Under memory pressure an idle plan gives its textures back and
  * makes them again in its next run; until then it has kept nothing.
  *
  * Not here: how one kernel is drawn (draw.ts), what the plan is (passes).
@@ -101,7 +101,7 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
   }
 
   run(args: RunArguments): readonly DeviceBuffer[] {
-    const { pool, counters } = this.#context;
+    const { pool, counters, programs } = this.#context;
     if (this.#disposed) throw new DisposedError("a plan was run after it was disposed of");
     this.#context.checkAlive();
     if (this.#epoch !== pool.epoch) this.#startOver();
@@ -109,6 +109,8 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     const made: GlBuffer[] = [];
     this.#begin(args);
     try {
+      // All before the first draw: browsers answer only once all before is done, and what is drawn need not be waited for.
+      for (const draw of this.#draws) programs.link(draw.program);
       this.#bindLeaves(args);
       this.#bindSlots();
       this.#bindOutputs(args, outputs, made);
