@@ -108,6 +108,10 @@ export interface MapDefinition extends Named {
   readonly neutral?: { readonly right?: number; readonly left?: number };
   /** Whether the result is operand 0 itself: detach, a cast to the same dtype. */
   readonly passes?: (operand: DType, attrs: Attrs) => boolean;
+  /** Operands in each of which the op is linear while the others stand: both of a product, the first of a quotient. */
+  readonly linear?: readonly number[];
+  /** Linear in all operands together: a + b, a - b. */
+  readonly additive?: boolean;
   /** An operand of this value is the result whatever the others are, if they are numbers: 0 of a product. */
   readonly absorbing?: number;
   /** Canonical operand order may be changed by the interner: `op(a, b) = op(b, a)` bit for bit. */
@@ -161,6 +165,8 @@ export interface ReduceDefinition extends Named {
   readonly vjp: ((g: Node, y: Node, x: Node, attrs: Attrs) => Node | null) | null;
   readonly samples: Samples;
   readonly probes?: readonly DType[];
+  /** reduce(k x + y) = k reduce x + reduce y. */
+  readonly linear?: boolean;
   /** Whether an empty axis has a result (sum 0, prod 1, any false ...); amax of nothing throws, as torch. */
   readonly empty: boolean;
 }

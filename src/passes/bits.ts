@@ -23,6 +23,11 @@ const changes = {
     bits: "adds and multiplies in another order",
     switched: true,
   },
+  linear: {
+    does: "simplify: factors that do not vary leave a sum, and a sum of terms becomes terms of sums",
+    bits: "adds and multiplies in another order; what is less its mean sums to 0 whatever multiplies it",
+    switched: true,
+  },
   outputs: {
     does: "layouts: several stored values share a draw",
     bits: "their loops run in one order, which may differ from the order each would have alone",

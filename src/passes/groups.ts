@@ -7,7 +7,8 @@ import { isConstant } from "../ir/affine.ts";
 import type { Layout } from "../ir/layout.ts";
 import type { Node } from "../ir/node.ts";
 import type { DeviceProfile } from "../ir/plan.ts";
-import { MAX_NUMBERS, MAX_OPERATIONS, type Demand, type Partition } from "./partition.ts";
+import { contentsOf, excess, type Contents } from "./oversized.ts";
+import type { Demand, Partition } from "./partition.ts";
 
 /** The groups in an order in which their kernels can run. */
 export function groupStores(
@@ -146,11 +147,7 @@ class Grouping {
       for (const e of own.numbers) all.numbers.add(e);
     }
     for (const n of nodes) all.loads.delete(n);
-    return (
-      all.loads.size <= partition.limits.inputs &&
-      all.operations.size <= MAX_OPERATIONS &&
-      all.numbers.size <= MAX_NUMBERS
-    );
+    return excess(all, partition.limits) === null;
   }
 
   /** Whether members of `a` read those of `b` at their own coordinates or not at all: others are not computed yet. */
@@ -232,31 +229,6 @@ class Grouping {
     }
     return out;
   }
-}
-
-/** What a kernel that stores one node holds. */
-interface Contents {
-  readonly loads: ReadonlySet<Node>;
-  readonly operations: ReadonlySet<Node>;
-  readonly numbers: ReadonlySet<Node>;
-}
-
-function contentsOf(partition: Partition, n: Node): Contents {
-  const operations = new Set<Node>();
-  const numbers = new Set<Node>();
-  const seen = new Set<Node>([n]);
-  const stack = [n];
-  while (stack.length > 0) {
-    const e = stack.pop()!;
-    if (e.op.kind === "map") operations.add(e);
-    if (e.op.kind === "leaf" && (e.op.role === "uniform" || e.op.role === "count")) numbers.add(e);
-    for (const x of e.inputs) {
-      if (seen.has(x) || !partition.inlined.has(x)) continue;
-      seen.add(x);
-      stack.push(x);
-    }
-  }
-  return { loads: new Set(partition.reads.get(n)!.map((d) => d.node)), operations, numbers };
 }
 
 /** A layout apart from axes of extent 1: values of one form are written by one kernel. */

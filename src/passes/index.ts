@@ -6,17 +6,20 @@ import { InvariantError } from "../ir/errors.ts";
 import type { CutReason, Kernel } from "../ir/kernel.ts";
 import { layoutByText, type Layout } from "../ir/layout.ts";
 import type { CompileRequest, LeafSlot, RootSlot } from "../ir/device.ts";
-import { rebuild, type Node } from "../ir/node.ts";
+import type { Node } from "../ir/node.ts";
 import { carried } from "../ir/ops/leaf.ts";
 import type { DeviceProfile, KernelPlan, NodeFate, PlanBuffer } from "../ir/plan.ts";
 import { canonicalise } from "./canonicalise.ts";
+import { distributeSums } from "./distribute-sums.ts";
 import { fatesOf, Recorder } from "./fates.ts";
 import { chooseLayouts, leafLayouts } from "./layouts.ts";
 import { lower } from "./lower.ts";
-import { partition } from "./partition.ts";
+import { contentsOf, excess } from "./oversized.ts";
+import { partition, type Partition } from "./partition.ts";
 import type { Hits, OnHit } from "./rewrite.ts";
 import { simplify } from "./simplify.ts";
 import { splitReductions } from "./split-reductions.ts";
+import { substitute } from "./substitute.ts";
 
 export interface PlanOptions {
   /** Keep the graph after each pass and the fate of each node, for the dump. */
@@ -60,10 +63,25 @@ export function buildPlan(
   become("simplify", simplify(roots, onHit, profile.off));
   become("split reductions", splitReductions(roots, profile.fragments, onHit, profile.off));
 
-  const plan = schedule(
-    { roots, slots: request.roots, leaves: bound.leaves, leafSlots: request.leaves, uniforms: request.uniforms },
-    profile,
-  );
+  const input = (): ScheduleInput => ({
+    roots,
+    slots: request.roots,
+    leaves: bound.leaves,
+    leafSlots: request.leaves,
+    uniforms: request.uniforms,
+  });
+  let parts = partitionOf(input(), profile);
+  const apart = new Map<Node, CutReason>();
+  while (readsTooMuch(parts) && !parts.limits.isStrict) {
+    const distributed = profile.off.includes("linear") ? null : distributeSums(parts);
+    if (distributed !== null) {
+      const became = substitute(roots, distributed.became);
+      for (const [n, why] of distributed.apart) apart.set(became.get(n)!, why);
+      become("distribute sums", became);
+    }
+    parts = partitionOf(input(), profile, apart, distributed === null);
+  }
+  const plan = schedule(input(), profile, parts);
   const kept = new Map<Node, number>();
   for (const from of traced) {
     const to = imageOf(from);
@@ -100,18 +118,44 @@ export interface Scheduled extends Pick<KernelPlan, "kernels" | "buffers" | "lea
   readonly fates: () => ReadonlyMap<Node, NodeFate>;
 }
 
-/** Partition, layouts, kernel form. */
-export function schedule(input: ScheduleInput, profile: DeviceProfile): Scheduled {
-  const { roots } = input;
-  const isLeaf = (n: Node): boolean => n.op.kind === "leaf" && n.op.role === "buffer";
+const isLeaf = (n: Node): boolean => n.op.kind === "leaf" && n.op.role === "buffer";
+
+/** Why each root is stored. */
+function reasonsOf({ roots, slots }: ScheduleInput): Map<Node, CutReason> {
   const reasons = new Map<Node, CutReason>();
+  roots.forEach((n, i) => {
+    const { assigns } = slots[i]!;
+    if (!reasons.has(n) || assigns !== null) reasons.set(n, assigns === null ? "output" : "assigned");
+  });
+  return reasons;
+}
+
+/** `apart`: what must be stored whatever the laws say, and why. */
+function partitionOf(
+  input: ScheduleInput,
+  profile: DeviceProfile,
+  apart: ReadonlyMap<Node, CutReason> = new Map(),
+  isStrict = false,
+): Partition {
+  return partition(reasonsOf(input), isLeaf, { inputs: profile.maxTextureUnits - RESERVED_UNITS, isStrict }, apart);
+}
+
+const readsTooMuch = (parts: Partition): boolean =>
+  [...parts.stored.keys()].some((n) => !isLeaf(n) && excess(contentsOf(parts, n), parts.limits) === "inputs");
+
+/** Partition, layouts, kernel form. */
+export function schedule(
+  input: ScheduleInput,
+  profile: DeviceProfile,
+  parts: Partition = partitionOf(input, profile),
+): Scheduled {
+  const { roots } = input;
+  const reasons = reasonsOf(input);
   const fixed = new Map<Node, Layout>();
   roots.forEach((n, i) => {
     const { assigns } = input.slots[i]!;
-    if (!reasons.has(n) || assigns !== null) reasons.set(n, assigns === null ? "output" : "assigned");
     if (assigns !== null && assigns.layout !== null) fixed.set(n, knownLayout(assigns.layout));
   });
-  const parts = partition(reasons, isLeaf, { inputs: profile.maxTextureUnits - RESERVED_UNITS });
   // A node asked for more often than there are targets is written once; the device copies it for the others.
   const stores = (n: Node): number =>
     Math.min(profile.maxDrawBuffers, Math.max(1, roots.filter((r) => r === n).length));
@@ -204,26 +248,7 @@ function bindLeaves(
     if (leaf === undefined) replaced.set(n, (leaf = carried({ kind: "carried", value: {} }, n.dtype, n.shape)));
     return leaf;
   });
-  const done = new Map<Node, Node>(replaced);
-  const stack = [...roots];
-  while (stack.length > 0) {
-    const n = stack[stack.length - 1]!;
-    const missing = done.has(n) ? [] : n.inputs.filter((e) => !done.has(e));
-    if (missing.length > 0) {
-      stack.push(...missing);
-      continue;
-    }
-    if (!done.has(n))
-      done.set(
-        n,
-        rebuild(
-          n,
-          n.inputs.map((e) => done.get(e)!),
-        ),
-      );
-    stack.pop();
-  }
-  return { became: done, leaves };
+  return { became: substitute(roots, replaced), leaves };
 }
 
 function knownLayout(text: string): Layout {

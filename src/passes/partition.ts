@@ -8,22 +8,21 @@ import type { CutReason } from "../ir/kernel.ts";
 import type { Node } from "../ir/node.ts";
 import type { NodeFate } from "../ir/plan.ts";
 import { numel } from "../ir/shape.ts";
+import { contentsOf, cutsWithin, excess } from "./oversized.ts";
 
 /** How often one kernel may compute a node at different coordinates before it is stored instead. */
 const MAX_PATHS = 4;
 /** Law 1: evaluations of an element per distinct element up to which a value with one more load is recomputed. */
 const MAX_REFETCH = 4;
-/** Elementwise operations one kernel may hold, so that programs stay short. */
-export const MAX_OPERATIONS = 160;
 /** Quotients, remainders and axes one coordinate may be made of: reshapes of reshapes that do not compose double it. */
 const MAX_ATOMS = 24;
-/** User numbers one kernel may take; 224 uniform vectors are guaranteed. */
-export const MAX_NUMBERS = 128;
 
 /** What one kernel may hold. */
 export interface PartitionLimits {
   /** Textures it may read. */
   readonly inputs: number;
+  /** Whether even the product of a contraction is stored rather than that a kernel reads more. */
+  readonly isStrict: boolean;
 }
 
 export interface Partition {
@@ -53,25 +52,31 @@ export interface Demand {
   readonly splat: boolean;
 }
 
-/** `roots` with the reason each is stored; `leaf` says which nodes are bound to buffers. */
+/**
+ * `roots` with the reason each is stored; `leaf` says which nodes are bound to buffers; `apart` is stored whatever the
+ * laws say.
+ */
 export function partition(
   roots: ReadonlyMap<Node, CutReason>,
   leaf: (n: Node) => boolean,
   limits: PartitionLimits,
+  apart: ReadonlyMap<Node, CutReason>,
 ): Partition {
   const order = usersFirst([...roots.keys()], leaf);
   const expanding = expandingMaps(order, leaf);
-  const mayBeStored = (n: Node, loads: ReadonlySet<Node>): boolean => !expanding.has(n) || isNoLarger(n, loads);
-  const cuts = oversized(order, leaf, limits, () => false, mayBeStored);
+  const cuts = new Map(apart);
+  const cut = (made: Partition, mayBeStored: (n: Node, loads: ReadonlySet<Node>) => boolean): boolean => {
+    const before = cuts.size;
+    for (const n of made.stored.keys()) {
+      if (leaf(n) || excess(contentsOf(made, n), limits) === null) continue;
+      for (const [e, why] of cutsWithin(made, n, leaf, mayBeStored)) if (!cuts.has(e)) cuts.set(e, why);
+    }
+    return cuts.size > before;
+  };
   for (;;) {
     const made = partitioned(order, roots, leaf, limits, expanding, cuts);
-    if ([...made.reads.values()].every((all) => new Set(all.map((d) => d.node)).size <= limits.inputs)) return made;
-    // A kernel reads what is stored, and only now is known what that is.
-    const more = [...oversized(order, leaf, limits, (n) => made.stored.has(n), mayBeStored)].filter(
-      ([n]) => !cuts.has(n),
-    );
-    if (more.length === 0) return made;
-    for (const [n, why] of more) cuts.set(n, why);
+    if (cut(made, (n, loads) => !expanding.has(n) || isNoLarger(n, loads))) continue;
+    if (!limits.isStrict || !cut(made, () => true)) return made;
   }
 }
 
@@ -204,11 +209,11 @@ function partitioned(
     const kernels = new Set(asked.map((d) => d.kernel));
     const paths = Math.max(...[...kernels].map((k) => asked.filter((d) => d.kernel === k).length));
     const inPlace = kernels.size === 1 && paths === 1 && !asked[0]!.inLoop && numel(asked[0]!.kernel.shape) <= size;
+    const forced = cuts.get(n);
     if (n.op.kind === "reduce" || n.op.kind === "gather") {
-      if (inPlace) return { inline: n.op.kind === "reduce" ? "phase" : "epilogue" };
+      if (inPlace && forced === undefined) return { inline: n.op.kind === "reduce" ? "phase" : "epilogue" };
       if (n.op.kind === "reduce") return { store: "reduction" };
     }
-    const forced = cuts.get(n);
     if (forced !== undefined) return { store: forced };
     if (n.op.kind === "view") {
       if (onLeaf(n) && !isView(n.inputs[0]!)) return { inline: "view" };
@@ -220,14 +225,15 @@ function partitioned(
     // Each element is computed once either way: storing it would only add a write and a read.
     const once = asked.length === 1 && evaluations(asked[0]!) <= size;
     if (once && beside.has(n)) return { inline: "epilogue" };
-    if (sitting.has(n)) return { store: "epilogue" };
+    const refetch = Math.max(...asked.map(evaluations)) / Math.max(size, 1);
+    const isCheap = refetch <= MAX_REFETCH && loadsBelow(n) <= 2;
+    if (sitting.has(n) && !(beside.has(n) && isCheap)) return { store: "epilogue" };
     if (paths > MAX_PATHS) return { store: "paths" };
     if (n.op.kind === "map" && (n.op.trivial === true || scalesByNumber(n) || isMask(n))) return { inline: "trivial" };
     if (once) return { inline: "epilogue" };
     const contractions = asked.filter((d) => d.inLoop && evaluations(d) > size).length;
     if (contractions >= 2) return { store: "contractions" };
-    const refetch = Math.max(...asked.map(evaluations)) / Math.max(size, 1);
-    if (refetch <= MAX_REFETCH && loadsBelow(n) <= 2) return { inline: "refetched at most four times" };
+    if (isCheap) return { inline: "refetched at most four times" };
     return { store: "refetched" };
   }
 
@@ -381,105 +387,9 @@ function usersFirst(roots: readonly Node[], leaf: (n: Node) => boolean): Node[] 
   return [...seen].sort((a, b) => b.id - a.id);
 }
 
-/**
- * Maps that must be stored because what is inlined into one kernel would read too many buffers, take too many numbers
- * or grow too long. Counted from leaves to roots; a stored node counts as one load from there on.
- */
-function oversized(
-  order: readonly Node[],
-  leaf: (n: Node) => boolean,
-  limits: PartitionLimits,
-  isStored: (n: Node) => boolean,
-  mayBeStored: (n: Node, loads: ReadonlySet<Node>) => boolean,
-): Map<Node, CutReason> {
-  interface Below {
-    readonly loads: ReadonlySet<Node>;
-    readonly numbers: ReadonlySet<Node>;
-    readonly operations: ReadonlySet<Node>;
-  }
-  const nothing: ReadonlySet<Node> = new Set();
-  const below = new Map<Node, Below>();
-  const cuts = new Map<Node, CutReason>();
-  const union = (sets: readonly ReadonlySet<Node>[], more?: Node): ReadonlySet<Node> => {
-    const large = sets.filter((s) => s.size > 0);
-    if (large.length === 1 && more === undefined) return large[0]!;
-    const out = new Set<Node>();
-    for (const s of large) for (const e of s) out.add(e);
-    if (more !== undefined) out.add(more);
-    return out;
-  };
-  for (let k = order.length - 1; k >= 0; k--) {
-    const n = order[k]!;
-    if (leaf(n)) {
-      below.set(n, { loads: new Set([n]), numbers: nothing, operations: nothing });
-      continue;
-    }
-    if (n.op.kind === "leaf") {
-      below.set(n, {
-        loads: nothing,
-        numbers: n.op.role === "uniform" || n.op.role === "count" ? new Set([n]) : nothing,
-        operations: nothing,
-      });
-      continue;
-    }
-    for (;;) {
-      const parts = n.inputs.map((e) => below.get(e)!);
-      const loads = union(parts.map((p) => p.loads));
-      const numbers = union(parts.map((p) => p.numbers));
-      const operations = union(
-        parts.map((p) => p.operations),
-        n.op.kind === "map" ? n : undefined,
-      );
-      const why: CutReason | null =
-        loads.size > limits.inputs
-          ? "inputs"
-          : numbers.size > MAX_NUMBERS
-            ? "numbers"
-            : operations.size > MAX_OPERATIONS
-              ? "size"
-              : null;
-      if (why === null) {
-        const own = isStored(n) && n.inputs.length > 0;
-        below.set(
-          n,
-          own ? { loads: new Set([n]), numbers: nothing, operations: nothing } : { loads, numbers, operations },
-        );
-        break;
-      }
-      const measure = (e: Node): number => {
-        const b = below.get(e)!;
-        return why === "inputs" ? b.loads.size : why === "numbers" ? b.numbers.size : b.operations.size;
-      };
-      const largest = n.inputs
-        .map((e) => cuttable(e, leaf))
-        .filter((e): e is Node => e !== null && !cuts.has(e) && measure(e) > 1 && mayBeStored(e, below.get(e)!.loads))
-        .sort((a, b) => measure(b) - measure(a))[0];
-      if (largest === undefined) {
-        below.set(n, { loads, numbers, operations });
-        break;
-      }
-      cuts.set(largest, why);
-      const cut: Below = { loads: new Set([largest]), numbers: nothing, operations: nothing };
-      for (const e of n.inputs)
-        for (let at = e; cuttable(at, leaf) === largest; at = at.inputs[0]!) {
-          below.set(at, cut);
-          if (at === largest) break;
-        }
-    }
-  }
-  return cuts;
-}
-
 /** Whether a value is no larger than what it is made of; the product of a contraction is, and is never stored. */
 function isNoLarger(n: Node, loads: ReadonlySet<Node>): boolean {
   let read = 0;
   for (const e of loads) read += numel(e.shape);
   return numel(n.shape) <= read;
-}
-
-/** The map below views, which is what would be stored; null where there is none. */
-function cuttable(n: Node, leaf: (n: Node) => boolean): Node | null {
-  let at = n;
-  while (at.op.kind === "view" && !leaf(at)) at = at.inputs[0]!;
-  return at.op.kind === "map" && !leaf(at) ? at : null;
 }

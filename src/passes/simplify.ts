@@ -2,12 +2,13 @@
  * Laws that make a graph smaller, whatever the device. Numbers never change, except that the sign of a zero may
  * (x + 0) and that law 2 adds in another order (see bits.ts).
  */
-import { input, iota, literal, literalLeaf } from "../ir/ops/leaf.ts";
+import { iota, literal, literalLeaf } from "../ir/ops/leaf.ts";
 import { expand, expandView, sum } from "../ir/ops/broadcast.ts";
 import { flip, pad, permute, permuteView, reshape, reshapeView, slice } from "../ir/ops/view.ts";
 import { add, amax, argmax, cast, detach, div, eq, exp, mul, prod, sub } from "../ir/ops/index.ts";
 import { map, reduce, view, type Node } from "../ir/node.ts";
-import { numel, type Shape } from "../ir/shape.ts";
+import { example } from "./example.ts";
+import { linearRules } from "./linear-reductions.ts";
 import { rewrite, type OnHit, type Rule, type Uses } from "./rewrite.ts";
 
 /** The literal below expands and reshapes, if that is what a node is. */
@@ -15,12 +16,6 @@ function literalValue(n: Node): number | null {
   let at = n;
   while (at.op.kind === "view" && !at.op.fills(at.attrs, at.inputs[0]!.shape)) at = at.inputs[0]!;
   return at.op === literalLeaf ? (at.attrs["value"] as number) : null;
-}
-
-/** A leaf with values in (-2, 2) that no symmetry cancels. */
-export function example(shape: Shape, seed = 1): Node {
-  const array = Float32Array.from({ length: numel(shape) }, (_, i) => 2 * Math.sin(i * (6 + seed) + seed));
-  return input({ kind: "input", array }, "f32", shape);
 }
 
 const axesOf = (n: Node): readonly number[] => n.attrs["axes"] as readonly number[];
@@ -148,7 +143,7 @@ const reductionRules: readonly Rule[] = [
 ];
 
 /** All laws of simplify, local ones first. */
-export const simplifyRules: readonly Rule[] = [passing, ...localRules, ...reductionRules];
+export const simplifyRules: readonly Rule[] = [passing, ...localRules, ...linearRules, ...reductionRules];
 
 /**
  * Law 2: when both are the same op, only views stand between, each is injective on its valid points and fills with the

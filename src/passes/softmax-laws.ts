@@ -20,7 +20,7 @@ import { amax, amaxReduce } from "../ir/ops/reduce.ts";
 import { exp, log } from "../ir/ops/transcendental.ts";
 import { permute, reshape } from "../ir/ops/view.ts";
 import type { Rule } from "./rewrite.ts";
-import { example } from "./simplify.ts";
+import { example } from "./example.ts";
 
 type Axes = readonly number[];
 const axesOf = (n: Node): Axes => n.attrs["axes"] as Axes;

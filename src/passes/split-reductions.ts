@@ -8,7 +8,7 @@ import { amax } from "../ir/ops/reduce.ts";
 import { pad, reshape } from "../ir/ops/view.ts";
 import { numel } from "../ir/shape.ts";
 import { rewrite, type OnHit, type Rule } from "./rewrite.ts";
-import { example } from "./simplify.ts";
+import { example } from "./example.ts";
 
 /** Steps that one fragment takes rather than leave some to another draw: a draw costs as much. */
 const LONG = 1024;

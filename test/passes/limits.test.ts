@@ -7,7 +7,7 @@ import { cutReasons, type CutReason, type Expr, type Kernel } from "../../src/ir
 import type { Node } from "../../src/ir/node.ts";
 import * as o from "../../src/ir/ops/index.ts";
 import type { DeviceProfile, KernelPlan } from "../../src/ir/plan.ts";
-import { MAX_NUMBERS, MAX_OPERATIONS } from "../../src/passes/partition.ts";
+import { MAX_NUMBERS, MAX_OPERATIONS } from "../../src/passes/oversized.ts";
 import { createCpuDevice } from "../../src/runtime/cpu/device.ts";
 import { difference, requestOf, runPlan, truth } from "../support/run-graph.ts";
 import { leaf, number, planFor, profile } from "./plans.ts";

@@ -13,7 +13,8 @@ import { verify } from "../../src/ir/verify.ts";
 import { bitChanges } from "../../src/passes/bits.ts";
 import { canonicaliseRules } from "../../src/passes/canonicalise.ts";
 import { countUses, rewrite, type Rule } from "../../src/passes/rewrite.ts";
-import { example, simplifyRules } from "../../src/passes/simplify.ts";
+import { example } from "../../src/passes/example.ts";
+import { simplifyRules } from "../../src/passes/simplify.ts";
 import { splitRule } from "../../src/passes/split-reductions.ts";
 import { softmaxRules } from "../../src/passes/softmax-laws.ts";
 import { gradientsOf, total } from "../ir/probe.ts";
@@ -211,7 +212,7 @@ describe("softmax laws at extremes, where the spelling as written is lost", () =
 describe("bits.ts", () => {
   test("names every law that may change bits, and no other law does", () => {
     const named = new Set(rules.map((r) => r.bits).filter((b) => b !== undefined));
-    expect([...named].sort()).toEqual(["law2", "softmax", "split"]);
+    expect([...named].sort()).toEqual(["law2", "linear", "softmax", "split"]);
     for (const name of named) expect(bitChanges[name]).toMatchObject({ switched: true, bits: expect.any(String) });
     expect(softmaxRules.every((r) => r.bits === "softmax")).toBe(true);
   });

@@ -40,6 +40,7 @@ export const add: BinaryOp = binary({
   samples: [span, span],
   probes: pairs,
   commutative: true,
+  additive: true,
   neutral: { left: 0, right: 0 },
 });
 
@@ -53,6 +54,7 @@ export const sub: BinaryOp = binary({
   vjp: (g) => [g, neg(g)],
   samples: [span, span],
   probes: pairs,
+  additive: true,
   neutral: { right: 0 },
 });
 
@@ -68,6 +70,7 @@ export const mul: BinaryOp = binary({
   samples: [span, span],
   probes: pairs,
   commutative: true,
+  linear: [0, 1],
   absorbing: 0,
   neutral: { left: 1, right: 1 },
 });
@@ -85,6 +88,7 @@ export const div: BinaryOp = binary({
   vjp: (g, y, [a, b]) => (isInt(a!.dtype) ? [null, null] : [div(g, b!), neg(mul(div(g, b!), y))]),
   samples: [span, { values: [-3, -2, -1.25, 1, 1.25, 2, 3] }],
   probes: pairs,
+  linear: [0],
   neutral: { right: 1 },
 });
 
@@ -99,6 +103,7 @@ export const neg: UnaryOp = unary({
   samples: [span],
   probes: each,
   trivial: true,
+  linear: [0],
 });
 
 export const reciprocal: UnaryOp = unary({
