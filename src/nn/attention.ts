@@ -6,7 +6,7 @@
  */
 import { ShapeError, TexgradError } from "../ir/errors.ts";
 import { show } from "../ir/shape.ts";
-import { Parameter, zeros, type Generator, type Tensor } from "../trace/index.ts";
+import { noteChange, Parameter, zeros, type Generator, type Tensor } from "../trace/index.ts";
 import { checkCount, checkProbability } from "./check.ts";
 import * as F from "./functional.ts";
 import { uniformValues, zeros as initZeros } from "./init.ts";
@@ -46,7 +46,7 @@ export interface MultiheadForwardOptions {
 export class MultiheadAttention extends Module {
   readonly embedDim: number;
   readonly numHeads: number;
-  dropout: number;
+  #dropout: number;
   readonly batchFirst: boolean;
   /** [3 embedDim, embedDim], if keys and values have embedDim features too; else the three below it. */
   readonly inProjWeight: Parameter | null = null;
@@ -68,7 +68,7 @@ export class MultiheadAttention extends Module {
     if (embedDim % numHeads !== 0) {
       throw new TexgradError(`${name}: numHeads is ${numHeads}; it must divide embedDim ${embedDim}`);
     }
-    this.dropout = dropout;
+    this.#dropout = dropout;
     this.batchFirst = batchFirst;
     this.#generator = generator;
     // xavierUniform, as PyTorch.
@@ -85,6 +85,14 @@ export class MultiheadAttention extends Module {
     this.inProjBias = bias ? new Parameter(zeros([3 * embedDim])) : null;
     this.outProj = new Linear(embedDim, embedDim, { bias, ...(generator === undefined ? {} : { generator }) });
     if (this.outProj.bias !== null) initZeros(this.outProj.bias);
+  }
+
+  get dropout(): number {
+    return this.#dropout;
+  }
+  set dropout(p: number) {
+    if (p !== this.#dropout) noteChange();
+    this.#dropout = p;
   }
 
   forward(

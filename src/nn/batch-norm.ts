@@ -6,7 +6,7 @@
  */
 import { ShapeError } from "../ir/errors.ts";
 import { show } from "../ir/shape.ts";
-import { ones, Parameter, StateTensor, zeros, type Tensor } from "../trace/index.ts";
+import { noteChange, ones, Parameter, StateTensor, zeros, type Tensor } from "../trace/index.ts";
 import { checkCount } from "./check.ts";
 import * as F from "./functional.ts";
 import { Module } from "./module.ts";
@@ -26,8 +26,7 @@ export interface RunningNormOptions {
 abstract class RunningNorm extends Module {
   readonly numFeatures: number;
   readonly eps: number;
-  /** May be assigned at any time and compiles nothing, unless it becomes null or was. */
-  momentum: number | null;
+  #momentum: number | null;
   /** [numFeatures], as the three below. */
   readonly weight: Parameter | null;
   readonly bias: Parameter | null;
@@ -46,12 +45,21 @@ abstract class RunningNorm extends Module {
     this.#name = name;
     this.numFeatures = checkCount(name, "numFeatures", numFeatures, 1);
     this.eps = eps;
-    this.momentum = momentum;
+    this.#momentum = momentum;
     this.weight = affine ? new Parameter(ones([numFeatures])) : null;
     this.bias = affine ? new Parameter(zeros([numFeatures])) : null;
     this.runningMean = trackRunningStats ? new StateTensor(zeros([numFeatures])) : null;
     this.runningVar = trackRunningStats ? new StateTensor(ones([numFeatures])) : null;
     this.numBatchesTracked = trackRunningStats ? new StateTensor(zeros([], { dtype: "i32" })) : null;
+  }
+
+  /** May be assigned at any time and compiles nothing, unless it becomes null or was. */
+  get momentum(): number | null {
+    return this.#momentum;
+  }
+  set momentum(momentum: number | null) {
+    if (momentum !== this.#momentum) noteChange();
+    this.#momentum = momentum;
   }
 
   abstract forward(x: Tensor): Tensor;

@@ -1,5 +1,5 @@
 /** Dropout. */
-import type { Generator, Tensor } from "../trace/index.ts";
+import { noteChange, type Generator, type Tensor } from "../trace/index.ts";
 import { checkProbability } from "./check.ts";
 import * as F from "./functional.ts";
 import { Module } from "./module.ts";
@@ -9,14 +9,22 @@ import { Module } from "./module.ts";
  * assigned at any time and compiles nothing, unless it becomes 0 or was.
  */
 export class Dropout extends Module {
-  p: number;
+  #p: number;
   readonly #generator: Generator | undefined;
 
   constructor(p = 0.5, { generator }: { readonly generator?: Generator } = {}) {
     super();
     checkProbability("Dropout", p);
-    this.p = p;
+    this.#p = p;
     this.#generator = generator;
+  }
+
+  get p(): number {
+    return this.#p;
+  }
+  set p(p: number) {
+    if (p !== this.#p) noteChange();
+    this.#p = p;
   }
 
   forward(x: Tensor): Tensor {

@@ -7,7 +7,7 @@
  * Not here: how a module is called; it is a class with a `forward` of its own, and users call that.
  */
 import { TexgradError } from "../ir/errors.ts";
-import { Parameter, StateTensor, type Tensor } from "../trace/index.ts";
+import { noteChange, Parameter, StateTensor, type Tensor } from "../trace/index.ts";
 import { join, torchName } from "./names.ts";
 import { loadInto, type LoadReport, type StateDict } from "./state-dict.ts";
 
@@ -15,8 +15,16 @@ export type Part = Parameter | StateTensor | Module;
 export type Named<T> = readonly [name: string, part: T];
 
 export abstract class Module {
+  #training = true;
+
   /** Whether layers that differ in training (Dropout) behave so; see train() and eval(). */
-  training = true;
+  get training(): boolean {
+    return this.#training;
+  }
+  set training(on: boolean) {
+    if (on !== this.#training) noteChange();
+    this.#training = on;
+  }
 
   /** The parts this module holds itself. A container whose parts have other names than its fields overrides this. */
   protected *ownParts(): Iterable<Named<Part>> {

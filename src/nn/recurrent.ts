@@ -6,7 +6,7 @@
  */
 import { ShapeError, TexgradError } from "../ir/errors.ts";
 import { sameShape, show } from "../ir/shape.ts";
-import { cat, stack, zeros, type Parameter, type Tensor } from "../trace/index.ts";
+import { cat, noteChange, stack, zeros, type Parameter, type Tensor } from "../trace/index.ts";
 import { checkCount, checkProbability } from "./check.ts";
 import * as F from "./functional.ts";
 import { initialParameter, type LayerOptions } from "./layer.ts";
@@ -42,7 +42,7 @@ abstract class Recurrent extends Module {
   readonly hiddenSize: number;
   readonly numLayers: number;
   readonly batchFirst: boolean;
-  dropout: number;
+  #dropout: number;
   readonly bidirectional: boolean;
   readonly #name: string;
   /** Layer by layer, forward before reverse. */
@@ -66,7 +66,7 @@ abstract class Recurrent extends Module {
     this.numLayers = checkCount(name, "numLayers", numLayers, 1);
     checkProbability(name, dropout);
     this.batchFirst = batchFirst;
-    this.dropout = dropout;
+    this.#dropout = dropout;
     this.bidirectional = bidirectional;
     this.#name = name;
     this.#widths = widths;
@@ -80,6 +80,14 @@ abstract class Recurrent extends Module {
       biasHh: bias ? fresh(rows) : null,
       weightHr: width === hiddenSize ? null : fresh(width, hiddenSize),
     }));
+  }
+
+  get dropout(): number {
+    return this.#dropout;
+  }
+  set dropout(p: number) {
+    if (p !== this.#dropout) noteChange();
+    this.#dropout = p;
   }
 
   /** The next state, before any projection; the gates are x's and h's products with their weights. */

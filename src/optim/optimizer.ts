@@ -11,6 +11,7 @@ import {
   applyUpdates,
   fullLike,
   loadValues,
+  noteChange,
   Parameter,
   setting,
   StateTensor,
@@ -133,6 +134,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
       known.add(param);
       this.checkParam(param, i);
     }
+    noteChange();
     const clock = new Clock<S>(group, this.#method);
     this.#groups.push(group);
     for (const param of params) this.#slots.push({ param, group, clock, states: new Map() });
@@ -166,8 +168,29 @@ export abstract class Optimizer<S extends Settings = Settings> {
       () => {
         for (const clock of clocks) clock.advance();
       },
+      this.#replayable(),
     );
     return result;
+  }
+
+  /** What compile() must know to make a step again without tracing it. */
+  #replayable(): Parameters<typeof applyUpdates>[2] {
+    const formulas = this.#groups.map((group) => this.#formula(group));
+    return {
+      owner: this,
+      stays: () => {
+        for (const group of this.#groups) this.check(group);
+        return this.#groups.every((group, i) => this.#formula(group) === formulas[i]);
+      },
+      settings: () => this.#groups.flatMap((group) => Object.values(group)),
+    };
+  }
+
+  /** What of the settings is in the plan's key. */
+  #formula(group: ParamGroup<S>): string {
+    const method = this.#method;
+    const flags = JSON.stringify(method.flags(group));
+    return `${method.rule(group).macro.name} ${flags} ${method.coefficients(group).length} ${group.maximize === true}`;
   }
 
   /** The clocks of the slots about to step, split from those of the slots that stay. */
@@ -178,6 +201,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
     for (const slot of stepping) {
       const { clock, group } = slot;
       if (here.get(clock) === all.get(clock)) continue;
+      noteChange();
       slot.clock = split.get(clock) ?? new Clock(group, this.#method, clock);
       split.set(clock, slot.clock);
     }
@@ -244,6 +268,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
       const { params: _, ...settings } = dict.paramGroups[i]!;
       Object.assign(group, settings);
     }
+    noteChange();
     const clocks = new Map<string, Clock<S>>();
     for (const [i, slot] of this.#slots.entries()) {
       const count = dict.state[i]?.step ?? 0;

@@ -17,6 +17,7 @@ import { cellOf, operand, wrap, type Handle } from "./handle.ts";
 import type { Gone } from "./gone.ts";
 import { lost } from "./lost.ts";
 import type { Run } from "./plan.ts";
+import { noteChange, refuseToRecord } from "./recorder.ts";
 import type { Tensor } from "./tensor.ts";
 import { Value } from "./value.ts";
 
@@ -126,6 +127,7 @@ function hooked(line: Lineage): ((n: Node, g: Node) => Node) | null {
   if (!topologicalOrder([line.node], differentiable).some((n) => all(n).length > 0)) return null;
   return (n, g) => {
     for (const hook of all(n)) {
+      refuseToRecord("a hook is called", "replays would not call it: remove it, or do not compile the function");
       const next = hook(wrap(engine.trace(g, false, true)));
       if (next === undefined) continue;
       if (!sameShape(next.shape, n.shape)) {
@@ -239,12 +241,15 @@ export function grad(
 /** Has the tensor, a result, keep its gradient at the next `backward`. */
 export function retainGradient(t: Handle): void {
   if (!t.requiresGrad) throw new GradError("retainGrad: the tensor does not require a gradient");
+  refuseToRecord("retainGrad() is called", "return grad(loss, [t])[0]");
   if (!t.isLeaf) retained.set(origin(t), t);
 }
 
 /** Calls `hook` with the tensor's gradient whenever one is computed. Gives a function that removes it. */
 export function registerHook(t: Handle, hook: Hook): () => void {
   if (!t.requiresGrad) throw new GradError("registerHook: the tensor does not require a gradient");
+  refuseToRecord("a hook is registered", "replays call no hooks");
+  noteChange();
   anyHooks = true;
   const map: { get(k: object): Set<Hook> | undefined; set(k: object, v: Set<Hook>): unknown } = t.isLeaf
     ? leafHooks
@@ -253,5 +258,8 @@ export function registerHook(t: Handle, hook: Hook): () => void {
   const set = map.get(key) ?? new Set<Hook>();
   map.set(key, set);
   set.add(hook);
-  return () => void set.delete(hook);
+  return () => {
+    noteChange();
+    set.delete(hook);
+  };
 }

@@ -9,6 +9,7 @@ import { checkExtents, normalizeAxis, numel, show, type Shape } from "../ir/shap
 import { Cell } from "./cell.ts";
 import { engine } from "./engine.ts";
 import { apply, scalar, type Handle, type Scalar } from "./handle.ts";
+import { recorder } from "./recorder.ts";
 import { newTensor, type Tensor } from "./tensor.ts";
 
 export interface TensorOptions {
@@ -35,6 +36,7 @@ const isTyped = (data: TensorData): data is TypedArray => ArrayBuffer.isView(dat
 function made(node: Node, requiresGrad: boolean): Tensor {
   engine.checkFits(node);
   if (!requiresGrad) return newTensor(engine.trace(node, false, false));
+  recorder()?.made("a leaf that requires a gradient");
   return newTensor(
     new Cell("tensor", node.dtype, node.shape, node.source?.kind === "input" ? node.source.array : node),
     true,

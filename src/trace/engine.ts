@@ -17,6 +17,7 @@ import { isHost, type Cell } from "./cell.ts";
 import { callerLine } from "./lines.ts";
 import { lost } from "./lost.ts";
 import type { Root, Run } from "./plan.ts";
+import { noteChange, recorder, refuseToRecord, type Step } from "./recorder.ts";
 import { Reads } from "./reads.ts";
 import { firstVersion, place, Runner } from "./runner.ts";
 import { Value } from "./value.ts";
@@ -68,6 +69,7 @@ export class Engine {
   /** Takes another device. What is pending stays pending; values and cells move by way of the host. */
   setDevice(device: Device): void {
     if (device === this.#runner?.device) return;
+    noteChange();
     this.#runner?.dispose();
     this.#runner = new Runner(device);
     this.#borrowed.clear();
@@ -129,6 +131,9 @@ export class Engine {
 
   assign(cell: Cell, value: Node): void {
     const array = hostValue(value);
+    if (array !== null) {
+      refuseToRecord(`${cell.label} is assigned values of the host`, "assign them before or after the call");
+    }
     if (array !== null && cell.isUntouched) {
       cell.begin(array);
       return;
@@ -168,7 +173,7 @@ export class Engine {
    */
   isHistory(v: Value): boolean {
     if (v.own !== null) return true;
-    if (v.isComputed) return !isLeafView(v.node);
+    if (v.isComputed) return v.isDeferred || !isLeafView(v.node);
     if (v.bornSubmit === this.#submits || v.node === null || isLeafView(v.node)) return false;
     return v.bornStep !== this.#steps || this.runner.overlaps(v.node);
   }
@@ -195,7 +200,10 @@ export class Engine {
     const uploads = this.#uploads();
     let run: Run | null = null;
     try {
-      if (roots.length > 0) run = this.runner.execute(roots, this.#borrowed);
+      if (roots.length > 0) {
+        run = this.runner.execute(roots, this.#borrowed);
+        recorder()?.submitted(run, roots);
+      }
     } catch (error) {
       drop(uploads);
       throw error;
@@ -240,8 +248,8 @@ export class Engine {
     return found;
   }
 
-  /** Traces a step by `build`, submits it with all that is due, and has `commit` count it once it has happened. */
-  step(build: () => void, commit: () => void): void {
+  /** Traces a step by `build`, submits it with all that is due, and counts it once it has happened. */
+  step(build: () => void, step: Step): void {
     if (this.#undo !== null) throw new GradError("step: called from within another optimizer's step");
     const undo = (this.#undo = new Map<Cell, Node | null>());
     try {
@@ -261,7 +269,23 @@ export class Engine {
     } finally {
       this.#taken.clear();
     }
-    commit();
+    step.commit();
+    recorder()?.stepped(step);
+  }
+
+  /** Submits what waits to be submitted with whatever comes next, so that what comes next can be run as it is. */
+  settle(): void {
+    let isDue = this.#assigned.size + this.#snapshots.size + this.#fresh.size + this.#differentiated.size > 0;
+    isDue ||= this.reads.isWaiting;
+    for (const h of this.#holders) isDue ||= h.gradient !== null && h.gradient.run === null;
+    for (const v of this.#pending) isDue ||= v.carries && !v.used;
+    if (isDue) this.submit();
+  }
+
+  /** Notes a submit that traced nothing, and whether it assigned cells. */
+  noteReplay(assigned: boolean): void {
+    this.#submits += 1;
+    if (assigned) this.#steps += 1;
   }
 
   /** Cells that were assigned a host array, with that as storage in their layout. */

@@ -17,6 +17,7 @@ import { goneError } from "./gone.ts";
 import { callerLine } from "./lines.ts";
 import { lost } from "./lost.ts";
 import { isGradEnabled } from "./mode.ts";
+import { noteChange, recorder, refuseToRecord } from "./recorder.ts";
 import type { Tensor } from "./tensor.ts";
 import { Value } from "./value.ts";
 
@@ -28,8 +29,9 @@ export abstract class Handle implements GradientHolder {
   state: Value | Cell;
   /** @internal */
   gradientSeen = false;
-  /** @internal The accumulated gradient; reading `grad` makes it a result of the next submit, this does not. */
-  gradientTensor: Tensor | null = null;
+  #gradient: Tensor | null = null;
+  /** Makes the gradient a replay computed, should somebody look. */
+  #makeGradient: (() => Tensor) | null = null;
   #requiresGrad: boolean;
 
   constructor(state: Value | Cell, requiresGrad: boolean) {
@@ -64,9 +66,9 @@ export abstract class Handle implements GradientHolder {
     return !this.#requiresGrad || this.state instanceof Cell;
   }
 
-  /** @internal The gradient's value; null for none. */
+  /** @internal The gradient's value; null for none, and for one that was computed and that nobody has looked at. */
   get gradient(): Value | null {
-    const state = this.gradientTensor?.state;
+    const state = this.#gradient?.state;
     return state instanceof Value ? state : null;
   }
 
@@ -81,6 +83,7 @@ export abstract class Handle implements GradientHolder {
   /** Switches gradients on or off for a leaf, and gives the tensor. */
   requiresGrad_(on = true): this {
     if (on === this.#requiresGrad) return this;
+    noteChange();
     if (!(this.state instanceof Cell)) {
       if (!on)
         throw new GradError("requiresGrad_: only leaves can be switched; detach() gives a tensor without a gradient");
@@ -100,7 +103,27 @@ export abstract class Handle implements GradientHolder {
 
   /** Whether a gradient has been accumulated; unlike reading `grad`, this does not ask for its value. */
   hasGrad(): boolean {
-    return this.gradientTensor !== null;
+    recorder()?.gradient(this, true);
+    return this.#gradient !== null || this.#makeGradient !== null;
+  }
+
+  /** @internal The accumulated gradient; reading `grad` makes it a result of the next submit, this does not. */
+  get gradientTensor(): Tensor | null {
+    recorder()?.gradient(this, true);
+    const make = this.#makeGradient;
+    this.#makeGradient = null;
+    return make === null ? this.#gradient : (this.#gradient = make());
+  }
+  set gradientTensor(g: Tensor | null) {
+    recorder()?.gradient(this, false);
+    this.#gradient = g;
+    this.#makeGradient = null;
+  }
+
+  /** @internal Has the gradient be what `make` gives, when somebody looks. */
+  deferGradient(make: () => Tensor): void {
+    this.#gradient = null;
+    this.#makeGradient = make;
   }
 
   /** @internal The gradient for a step of this submit, which then need not store it. */
@@ -167,6 +190,7 @@ export function numberDtype(dtype: DType, value: Scalar): DType {
 
 /** A cell whose first version is the tensor's value now. */
 export function cellFrom(t: Handle, label: string): Cell {
+  recorder()?.made(label === "" ? "a leaf that requires a gradient" : label);
   const host = hostCopy(t);
   if (host !== null) return new Cell(label, t.dtype, t.shape, host);
   const n = operand(t, false);
@@ -224,6 +248,7 @@ export function cellOf(n: Node): Cell | null {
 
 /** A snapshot of a tensor: its value now, in storage of its own. Gradients go on through it. */
 export function cloned(t: Handle): Tensor {
+  refuseToRecord("clone() keeps a value of this call only", "clone what it returns");
   const records = isGradEnabled();
   const host = hostCopy(t);
   if (host !== null && !(records && t.requiresGrad)) {
@@ -237,7 +262,7 @@ export function cloned(t: Handle): Tensor {
 
 /** The values of a tensor, where they are on the host. */
 function hostCopy({ state }: Handle): HostArray | null {
-  if (state instanceof Value) return state.node?.source?.kind === "input" ? state.node.source.array : state.host;
+  if (state instanceof Value) return state.source?.kind === "input" ? state.source.array : state.host;
   const at = state.pending === null && state.initial === null ? state.at(state.version) : null;
   return isHost(at) ? at : null;
 }

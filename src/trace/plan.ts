@@ -12,6 +12,7 @@ import { InvariantError } from "../ir/errors.ts";
 import type { Attrs, Node } from "../ir/node.ts";
 import { sameShape } from "../ir/shape.ts";
 import type { Cell } from "./cell.ts";
+import type { Gone } from "./gone.ts";
 import type { Value } from "./value.ts";
 import type { Walk } from "./walk.ts";
 
@@ -102,24 +103,37 @@ export class Slot {
   }
 }
 
+/** What a run that was not traced can tell of itself. */
+export interface Replayed {
+  /** Why the value of a number cannot be computed any more, or null. */
+  gone(number: number): Gone | null;
+  /** Lets go of what the run was given. */
+  forget(): void;
+}
+
 /** One run of a plan, and where what it computed can be found. */
 export class Run {
   readonly plan: Plan;
   readonly variant: Variant;
-  /** The graph as traced; null once two later runs of the plan have happened. */
+  /** The graph as traced; null once two later runs of the plan have happened, and of a replay until it is asked for. */
   walk: Walk | null;
+  /** Of a replay: what can tell its graph. */
+  readonly replayed: Replayed | null;
+  /** Whether two later runs of the plan have happened. */
+  retired = false;
   /** Tensors whose values it computed, stored or not. */
   readonly values: Value[] = [];
   /** Values of earlier submits it read. */
-  readonly carried: readonly Value[];
+  carried: readonly Value[];
   /** Storage of each root of the variant: a slot, or a version of a cell. */
   outputs: readonly (Slot | { readonly cell: Cell; readonly version: number })[] = [];
 
-  constructor(plan: Plan, variant: Variant, walk: Walk, carried: readonly Value[]) {
+  constructor(plan: Plan, variant: Variant, graph: Walk | Replayed, carried: readonly Value[]) {
     this.plan = plan;
     this.variant = variant;
-    this.walk = walk;
     this.carried = carried;
+    this.replayed = "gone" in graph ? graph : null;
+    this.walk = "gone" in graph ? null : graph;
   }
 
   /** The buffer of the node numbered so in the walk, if it was a root and still has it. */
@@ -174,7 +188,11 @@ export class Plan {
   /** Newest first: at most the last run's and the one's before. */
   readonly #slots = new Map<number, Slot[]>();
   #runs: Run[] = [];
+  /** The variant for what is learned now; null where that may have changed. */
+  #current: Variant | null = null;
   count = 0;
+  /** Whether its buffers were freed: it must not run any more. */
+  disposed = false;
 
   constructor(key: Signature, layouts: (string | null)[], roots: readonly Root[]) {
     this.signature = key;
@@ -220,7 +238,8 @@ export class Plan {
 
   /** The executable for what is learned now; compiles it where that has changed. */
   variant(device: Device): Variant {
-    this.#forget();
+    if (this.#learned.size > 0) this.#forget();
+    if (this.#current !== null) return this.#current;
     const extra = [...this.#learned.keys()].sort((a, b) => a - b);
     const key = extra.join(",");
     let found = this.#variants.get(key);
@@ -234,7 +253,7 @@ export class Plan {
     }
     this.#variants.delete(key);
     this.#variants.set(key, found);
-    return found;
+    return (this.#current = found);
   }
 
   #compile(device: Device, extra: readonly number[]): Variant {
@@ -309,6 +328,7 @@ export class Plan {
     }
     const patience = this.#patience.get(number) ?? PATIENCE;
     this.#patience.set(number, patience * 2);
+    this.#current = null;
     this.#learned.set(number, { asked: this.count, patience });
   }
 
@@ -323,7 +343,11 @@ export class Plan {
   }
 
   #forget(): void {
-    for (const [number, l] of this.#learned) if (this.count - l.asked > l.patience) this.#learned.delete(number);
+    for (const [number, l] of this.#learned) {
+      if (this.count - l.asked <= l.patience) continue;
+      this.#learned.delete(number);
+      this.#current = null;
+    }
   }
 
   /** Whether a buffer of its own is among `busy`. */
@@ -339,6 +363,8 @@ export class Plan {
 
   /** Frees everything; gives its runs, whose values are where they are or nowhere. */
   dispose(): Run[] {
+    this.disposed = true;
+    this.#current = null;
     for (const v of this.#variants.values()) v.executable.dispose();
     this.#variants.clear();
     for (const slots of this.#slots.values()) {

@@ -40,13 +40,7 @@ export class Plans {
   find(key: Signature, bound: readonly Bound[], roots: readonly Root[]): readonly [Plan, Variant] {
     const hash = signatureHash(roots);
     const known = this.#byHash.get(hash)?.find((p) => p.fits(key, bound, roots));
-    if (known !== undefined) {
-      const variant = known.variant(this.#device);
-      this.hits += 1;
-      this.#recent.delete(known);
-      this.#recent.set(known, hash);
-      return [known, variant];
-    }
+    if (known !== undefined) return [known, this.again(known, hash)];
     const layouts = bound.map((b) => (b === null || isHost(b) ? null : b.layout));
     const plan = new Plan(key, layouts, roots);
     // Compiled before it is kept: a graph the device refuses leaves no trace.
@@ -58,6 +52,15 @@ export class Plans {
       if (old !== plan && !old.isBusy(this.#busy)) this.#drop(old);
     }
     return [plan, variant];
+  }
+
+  /** The variant of a known plan to run now. */
+  again(plan: Plan, hash: number = this.#recent.get(plan)!): Variant {
+    const variant = plan.variant(this.#device);
+    this.hits += 1;
+    this.#recent.delete(plan);
+    this.#recent.set(plan, hash);
+    return variant;
   }
 
   /** Runs `f`; where the device fails with much of its memory in use, frees what can be computed or sent again. */

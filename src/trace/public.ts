@@ -38,6 +38,7 @@ export {
   type RandomOptions,
 } from "./random.ts";
 export { realize } from "./batch.ts";
+export { compile, type Compiled, type Given } from "./compile.ts";
 export { snapshot, type Keepable, type Snapshot } from "./snapshot.ts";
 export { survive, type SurviveOptions } from "./survive.ts";
 export { currentDevice, setDevice } from "./devices.ts";

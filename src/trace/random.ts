@@ -6,12 +6,15 @@ import { randomBernoulli, randomIntegers, randomNormal, randomUniform, type Stre
 import type { Node } from "../ir/node.ts";
 import * as ops from "../ir/ops/index.ts";
 import { ShapeError } from "../ir/errors.ts";
+import { uniform } from "../ir/ops/leaf.ts";
 import { philox4x32, type Words4 } from "../ir/philox.ts";
 import { checkExtents, type Shape } from "../ir/shape.ts";
+import type { UniformSource } from "../ir/source.ts";
 import { Cell } from "./cell.ts";
 import { engine } from "./engine.ts";
 import { apply, scalar, type Handle } from "./handle.ts";
 import type { TensorOptions } from "./create.ts";
+import { recorder, refuseToRecord } from "./recorder.ts";
 import { newTensor, type Tensor } from "./tensor.ts";
 
 /** A seed and how many draws were taken from it. Two generators of one seed draw the same. */
@@ -25,6 +28,7 @@ export class Generator {
 
   /** Starts over with a seed: a whole number from 0 to 2^53 - 1. */
   manualSeed(seed: number): this {
+    refuseToRecord("a generator is seeded", "seed it before the call");
     this.#seed = checkSeed(seed);
     this.#draws = 0;
     return this;
@@ -34,13 +38,21 @@ export class Generator {
     return { seed: this.#seed, draws: this.#draws };
   }
   set state({ seed, draws }: { readonly seed: number; readonly draws: number }) {
+    refuseToRecord("a generator is seeded", "seed it before the call");
     this.#seed = checkSeed(seed);
     this.#draws = draws;
   }
 
   /** @internal The number of the next draw. */
   next(): number {
+    recorder()?.drew(this);
     return this.#draws++;
+  }
+
+  /** @internal Takes the numbers of the next `count` draws, and gives the first. */
+  skip(count: number): number {
+    this.#draws += count;
+    return this.#draws - count;
   }
 
   /** @internal The two words of the key. */
@@ -51,8 +63,25 @@ export class Generator {
   /** @internal A stream for one draw, as nodes. */
   stream(): Stream {
     const [key0, key1] = this.key;
-    return { stream: scalar(this.next(), "u32"), key0: scalar(key0, "u32"), key1: scalar(key1, "u32") };
+    const word = (part: DrawPart, value: number): Node => uniform(new DrawSource(this, part, value), "u32");
+    return { stream: word("stream", this.next()), key0: word("key0", key0), key1: word("key1", key1) };
   }
+}
+
+type DrawPart = "stream" | "key0" | "key1";
+
+/** A number of a random draw: where it came from, so that a replay can take the next. */
+export class DrawSource implements UniformSource {
+  readonly kind = "uniform";
+  readonly generator: Generator;
+  readonly part: DrawPart;
+  readonly value: number;
+  constructor(generator: Generator, part: DrawPart, value: number) {
+    this.generator = generator;
+    this.part = part;
+    this.value = value;
+  }
+  read = (): number => this.value;
 }
 
 function checkSeed(seed: number): number {
@@ -77,6 +106,7 @@ export interface RandomOptions extends Omit<TensorOptions, "dtype"> {
 function draw(f: (s: Stream) => Node, { generator = defaultGenerator, requiresGrad = false }: RandomOptions): Tensor {
   const node = f(generator.stream());
   engine.checkFits(node);
+  if (requiresGrad) recorder()?.made("a leaf that requires a gradient");
   return requiresGrad
     ? newTensor(new Cell("tensor", node.dtype, node.shape, node), true)
     : newTensor(engine.trace(node, false, false));

@@ -35,6 +35,10 @@ export class Reads {
     return this.#waiting.map((r) => r.value);
   }
 
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** The value in a buffer or on the host, computed if need be. */
   fetch(v: Value): DeviceBuffer | HostArray {
     const at = v.stored() ?? v.run?.kept(v.number);

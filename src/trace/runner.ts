@@ -9,7 +9,7 @@ import type { Node } from "../ir/node.ts";
 import { isHost, unloadCells, type Cell } from "./cell.ts";
 import type { Gone } from "./gone.ts";
 import { Outputs } from "./outputs.ts";
-import { Run, Slot, signature, type Bound, type Plan, type Root, type Variant } from "./plan.ts";
+import { Run, Slot, signature, type Bound, type Plan, type Replayed, type Root, type Variant } from "./plan.ts";
 import { Plans } from "./plans.ts";
 import { snapshots, type Value } from "./value.ts";
 import { walk, type Walk } from "./walk.ts";
@@ -79,7 +79,14 @@ export class Runner {
       // A run may not read what its own executable keeps and is about to overwrite.
       if (from.size > 0 && readsOwn(graph, bound, variant, from)) return this.execute(roots);
       this.#initialise(graph, bound, plan);
-      return this.#run(plan, variant, graph, roots, bound as readonly (DeviceBuffer | HostArray)[], carried);
+      const uniforms = graph.uniforms.map((number) => {
+        const source = graph.order[number]!.source;
+        if (source?.kind !== "uniform") throw new InvariantError("a uniform leaf without a source");
+        return source.read();
+      });
+      const run = new Run(plan, variant, graph, carried);
+      this.#run(run, roots, bound as readonly (DeviceBuffer | HostArray)[], uniforms);
+      return run;
     } finally {
       this.#depth -= 1;
       if (this.#depth === 0) this.#busy.clear();
@@ -154,19 +161,34 @@ export class Runner {
     for (const b of bound) if (b !== null && !isHost(b)) this.#busy.add(b);
   }
 
-  #run(
+  /** Runs a plan that was found before, on leaves and numbers as its graph had them. The plan is not disposed of. */
+  replay(
     plan: Plan,
-    variant: Variant,
-    graph: Walk,
     roots: readonly Root[],
     leaves: readonly (DeviceBuffer | HostArray)[],
+    uniforms: readonly number[],
+    replayed: Replayed,
     carried: readonly Value[],
   ): Run {
-    const uniforms = graph.uniforms.map((number) => {
-      const source = graph.order[number]!.source;
-      if (source?.kind !== "uniform") throw new InvariantError("a uniform leaf without a source");
-      return source.read();
-    });
+    this.#depth += 1;
+    try {
+      for (const b of leaves) if (!isHost(b)) this.#busy.add(b);
+      const run = new Run(plan, this.#plans.again(plan), replayed, carried);
+      this.#run(run, roots, leaves, uniforms);
+      return run;
+    } finally {
+      this.#depth -= 1;
+      if (this.#depth === 0) this.#busy.clear();
+    }
+  }
+
+  #run(
+    run: Run,
+    roots: readonly Root[],
+    leaves: readonly (DeviceBuffer | HostArray)[],
+    uniforms: readonly number[],
+  ): void {
+    const { plan, variant } = run;
     const buffers = this.#plans.withRoom(plan, () => {
       const outputs = new Outputs(plan, variant, roots, this.#busy);
       try {
@@ -179,13 +201,11 @@ export class Runner {
       }
     });
     this.#runs += 1;
-    const run = new Run(plan, variant, graph, carried);
     run.outputs = buffers.map((buffer, i) => this.#publish(plan, variant.numbers[i]!, roots[i], buffer));
     variant.layouts = buffers.map((b) => b.layout);
     variant.last = run;
     for (const old of plan.record(run)) this.#retire(old);
-    this.#latest = [run, ...this.#latest.filter((r) => r.walk !== null)].slice(0, LATEST);
-    return run;
+    this.#latest = [run, ...this.#latest.filter((r) => !r.retired)].slice(0, LATEST);
   }
 
   /** Puts a finished result where it belongs. */
@@ -215,17 +235,21 @@ export class Runner {
 
   /** A run whose results are overwritten: what can no longer be computed lets go of its graph. */
   #retire(run: Run): void {
+    if (run.retired) return;
     const graph = run.walk;
-    if (graph === null) return;
+    run.retired = true;
     run.walk = null;
-    const stale = staleNodes(graph);
+    const stale = graph === null || run.values.length === 0 ? null : staleNodes(graph);
     for (const v of run.values) {
       if (v.run !== run) continue;
-      const leaf = stale[v.number]!;
-      if (leaf >= 0) v.forget(goneLeaf(graph.order[leaf]!));
+      const leaf = stale?.[v.number] ?? -1;
+      const gone = leaf >= 0 ? goneLeaf(graph!.order[leaf]!) : (run.replayed?.gone(v.number) ?? null);
+      if (gone !== null) v.forget(gone);
     }
     if (run.carried.length === 0 || this.#history.push(run) <= HISTORY) return;
     const oldest = this.#history.shift()!;
+    oldest.carried = [];
+    oldest.replayed?.forget();
     for (const v of oldest.values) {
       if (v.run === oldest && v.carries) {
         v.forget(`the value was carried over more than ${HISTORY} submits; read it earlier, or keep it with clone()`);

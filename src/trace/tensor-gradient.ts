@@ -28,9 +28,8 @@ export abstract class GradientTensor extends Handle {
 
   /** Forgets the gradient; `setToNone: false` makes it zeros instead, so that optimizers go on decaying. */
   zeroGrad({ setToNone = true }: { readonly setToNone?: boolean } = {}): void {
-    if (this.gradientTensor !== null) {
-      this.grad = setToNone ? null : apply((g) => expand(literal(0), g.shape), [this.gradientTensor]);
-    }
+    if (setToNone) this.grad = null;
+    else if (this.gradientTensor !== null) this.grad = apply((g) => expand(literal(0), g.shape), [this.gradientTensor]);
   }
 
   /**

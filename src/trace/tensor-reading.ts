@@ -6,11 +6,14 @@ import { isHost } from "./cell.ts";
 import { engine } from "./engine.ts";
 import { callerLine } from "./lines.ts";
 import { formatTensor } from "./print.ts";
+import { isRefused, refuseToRecord } from "./recorder.ts";
 import { GradientTensor } from "./tensor-gradient.ts";
 import { Value } from "./value.ts";
 
 /** Values nested as the shape is; a number for a scalar. bool gives true and false. */
 export type Nested = number | boolean | Nested[];
+
+const READ_LATER = "return the tensor, and read it from what the call gives";
 
 export abstract class ReadingTensor extends GradientTensor {
   /** The values, row-major, in an array of their own: f32, i32 and u32 as such, bool as 0 and 1 in a Uint8Array. */
@@ -70,12 +73,15 @@ export abstract class ReadingTensor extends GradientTensor {
   }
 
   async #read(): Promise<HostArray> {
+    // The call fails when its function returns; a rejection besides would be nobody's.
+    if (isRefused("a value is read", READ_LATER)) return new Promise(() => {});
     if (this.state instanceof Value) return engine.reads.read(this.state);
     const at = engine.reads.fetchCell(this.state);
     return isHost(at) ? at : at.read();
   }
 
   #readSync(): HostArray {
+    refuseToRecord("a value is read", READ_LATER);
     if (this.state instanceof Value) return engine.reads.readSync(this.state);
     const at = engine.reads.fetchCell(this.state);
     return isHost(at) ? at : at.readSync();

@@ -4,7 +4,9 @@
  */
 import { item, macro, type Attrs, type MacroDefinition, type Node } from "../ir/node.ts";
 import { uniform } from "../ir/ops/leaf.ts";
+import type { UniformSource } from "../ir/source.ts";
 import { engine } from "./engine.ts";
+import type { Step } from "./recorder.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** What a rule sees. All tensors have the parameter's shape, settings are scalars. */
@@ -54,7 +56,16 @@ export function updateRule(row: {
 }
 
 /** A number read each time a step is submitted. Make it once per optimizer group: a new one each step costs time. */
-export const setting = (read: () => number): Node => uniform({ kind: "uniform", read });
+export const setting = (read: () => number): Node => uniform(new SettingSource(read));
+
+/** A number that is read anew whenever a plan runs. */
+export class SettingSource implements UniformSource {
+  readonly kind = "uniform";
+  readonly read: () => number;
+  constructor(read: () => number) {
+    this.read = read;
+  }
+}
 
 export interface ParameterUpdate {
   readonly rule: UpdateRule;
@@ -68,17 +79,24 @@ export interface ParameterUpdate {
 /**
  * One optimizer step: assigns every parameter and state its next value and submits all that was traced. Parameters
  * without a gradient are left alone. `commit` runs once the step has happened (count it there); on an error nothing
- * has changed and the call may be repeated.
+ * has changed and the call may be repeated. `step` says more about it for those that replay it.
  */
-export function applyUpdates(updates: readonly ParameterUpdate[], commit: () => void = () => {}): void {
-  engine.step(() => {
-    for (const u of updates) {
-      const grad = u.param.takeGradient();
-      if (grad === null) continue;
-      const states = u.states.map((s) => engine.expression(s.cell));
-      const all = macro(u.rule.macro, [engine.expression(u.param.cell), grad, ...states, ...u.settings], u.flags);
-      engine.assign(u.param.cell, item(all, 0));
-      u.states.forEach((s, i) => engine.assign(s.cell, item(all, i + 1)));
-    }
-  }, commit);
+export function applyUpdates(
+  updates: readonly ParameterUpdate[],
+  commit: () => void = () => {},
+  step: Omit<Step, "commit"> = { stays: () => true, owner: null, settings: () => [] },
+): void {
+  engine.step(
+    () => {
+      for (const u of updates) {
+        const grad = u.param.takeGradient();
+        if (grad === null) continue;
+        const states = u.states.map((s) => engine.expression(s.cell));
+        const all = macro(u.rule.macro, [engine.expression(u.param.cell), grad, ...states, ...u.settings], u.flags);
+        engine.assign(u.param.cell, item(all, 0));
+        u.states.forEach((s, i) => engine.assign(s.cell, item(all, i + 1)));
+      }
+    },
+    { ...step, commit },
+  );
 }

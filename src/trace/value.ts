@@ -7,6 +7,7 @@ import { ContextLostError, DisposedError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { carried } from "../ir/ops/leaf.ts";
 import type { Shape } from "../ir/shape.ts";
+import type { Source } from "../ir/source.ts";
 import type { Cell } from "./cell.ts";
 import { goneError, lossOf, salvage, type Gone } from "./gone.ts";
 import type { Run } from "./plan.ts";
@@ -31,8 +32,9 @@ export class Value {
   readonly dtype: DType;
   readonly shape: Shape;
   readonly requiresGrad: boolean;
-  /** The expression as traced; null once what it reads is gone or the host has the value. */
-  node: Node | null;
+  #node: Node | null;
+  /** Makes the expression when somebody asks for it: what a replay computed was not traced. */
+  #make: (() => Node) | null = null;
   /** Row-major values, once they were read or where the host gave them. Never written again. */
   host: HostArray | null = null;
   /** Storage of its own (clone, stateDict). */
@@ -63,10 +65,36 @@ export class Value {
   #constant: Node | null = null;
 
   constructor(node: Node, requiresGrad: boolean) {
-    this.node = node;
+    this.#node = node;
     this.dtype = node.dtype;
     this.shape = node.shape;
     this.requiresGrad = requiresGrad;
+  }
+
+  /** The expression as traced; null once what it reads is gone or the host has the value. */
+  get node(): Node | null {
+    const make = this.#make;
+    this.#make = null;
+    return make === null ? this.#node : (this.#node = make());
+  }
+  set node(node: Node | null) {
+    this.#node = node;
+    this.#make = null;
+  }
+
+  /** Has the expression made only when it is asked for, and until then be `like` in dtype and shape alone. */
+  defer(make: () => Node): void {
+    this.#node = null;
+    this.#make = make;
+  }
+
+  get isDeferred(): boolean {
+    return this.#make !== null;
+  }
+
+  /** What it stands for, if it is a leaf. */
+  get source(): Source | undefined {
+    return this.#node?.source;
   }
 
   /**
@@ -100,7 +128,7 @@ export class Value {
     const result = this.run?.root(this.number) ?? null;
     if (result !== null) return result;
     if (this.host !== null) return this.host;
-    const source = this.node?.source;
+    const { source } = this;
     if (source?.kind === "input") return source.array;
     if (source?.kind === "carried") return (source.value as Value).stored();
     if (source?.kind !== "cell") return null;

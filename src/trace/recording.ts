@@ -1,0 +1,381 @@
+/**
+ * What one traced call of a compiled function did: the submits it made, each with the plan it hit and where every leaf
+ * and number of it came from; the steps it counted, the draws it took, the gradients it left and what it gave back.
+ * Two calls that did the same are one call to replay (replay.ts). Not here: when a call is recorded (compile.ts).
+ */
+import type { HostArray } from "../ir/dtype.ts";
+import type { TexgradError } from "../ir/errors.ts";
+import type { Node } from "../ir/node.ts";
+import { uniform } from "../ir/ops/leaf.ts";
+import type { UniformSource } from "../ir/source.ts";
+import type { Cell } from "./cell.ts";
+import { engine } from "./engine.ts";
+import type { Handle } from "./handle.ts";
+import type { Plan, Root, Run } from "./plan.ts";
+import { DrawSource, type Generator } from "./random.ts";
+import { changeCount, type Recorder, type Step } from "./recorder.ts";
+import type { Runner } from "./runner.ts";
+import { putTogether, sameOutline, takeApart } from "./structure.ts";
+import { Tensor } from "./tensor.ts";
+import { SettingSource } from "./update.ts";
+import { Value } from "./value.ts";
+import type { Walk } from "./walk.ts";
+
+/** Where a leaf's value comes from. */
+export type LeafOrigin =
+  | { readonly kind: "argument"; readonly index: number }
+  /** A cell's version when the submit runs, or the one before it. */
+  | { readonly kind: "cell"; readonly cell: Cell; readonly back: number }
+  /** Values of the host; `made`: by the call itself. */
+  | { readonly kind: "array"; readonly array: HostArray; readonly made: boolean }
+  /** A tensor of the code around the function that was computed before. */
+  | { readonly kind: "value"; readonly value: Value }
+  /** What an earlier submit of the call computed. */
+  | Result
+  /** The gradient a tensor had when the call began. */
+  | { readonly kind: "gradient"; readonly holder: Handle };
+
+/** Where a number comes from. */
+export type NumberOrigin =
+  | { readonly kind: "constant"; readonly value: number }
+  | { readonly kind: "argument"; readonly index: number }
+  | { readonly kind: "setting"; readonly source: UniformSource }
+  /** A word of a random draw; `offset`: which of the call's draws from that generator. */
+  | { readonly kind: "draw"; readonly source: DrawSource; readonly offset: number };
+
+/** A node of a submit of the call, by their numbers. */
+export interface Result {
+  readonly kind: "result";
+  readonly submit: number;
+  readonly number: number;
+}
+
+/** Where a tensor that the call leaves behind comes from; `tensor`: it was there before. */
+export type Place =
+  Result | { readonly kind: "argument"; readonly index: number } | { readonly kind: "tensor"; readonly tensor: Tensor };
+
+export const isPlace = (x: unknown): x is Placed => x instanceof Placed;
+
+/** A leaf of the structure that is given back. */
+export class Placed {
+  readonly at: Place;
+  constructor(at: Place) {
+    this.at = at;
+  }
+}
+
+export interface Submit {
+  readonly plan: Plan;
+  readonly walk: Walk;
+  readonly roots: readonly Root[];
+  readonly leaves: readonly LeafOrigin[];
+  readonly numbers: readonly NumberOrigin[];
+}
+
+/** A tensor whose gradient the call looked at or replaced. */
+interface Touched {
+  /** Whether it had one when the call began; null where that makes no difference. */
+  had: boolean | null;
+  entry: Tensor | null;
+  exit: Place | "none" | "same";
+  /** Whether it is looked at. */
+  seen: boolean;
+}
+
+/** A number given as an argument. */
+export class ArgumentSource implements UniformSource {
+  readonly kind = "uniform";
+  readonly index: number;
+  readonly value: number;
+  constructor(index: number, value: number) {
+    this.index = index;
+    this.value = value;
+  }
+  read = (): number => this.value;
+}
+
+/** How two calls differ; `isNumber`: only in a number. */
+export interface Difference {
+  readonly text: string;
+  readonly isNumber: boolean;
+}
+
+const isTensor = (x: unknown): x is Tensor => x instanceof Tensor;
+
+export class Recording implements Recorder {
+  readonly runner: Runner = engine.runner;
+  readonly submits: Submit[] = [];
+  /** Steps, each with the number of submits made before it was counted. */
+  readonly steps: { readonly step: Step; readonly after: number }[] = [];
+  readonly draws = new Map<Generator, { readonly start: number; count: number }>();
+  readonly gradients = new Map<Handle, Touched>();
+  /** What was given back, with a Placed for each tensor. */
+  output: unknown = null;
+  /** `changeCount` when it began, and when it ended. */
+  readonly changesBefore: number = changeCount();
+  changesAfter = -1;
+  /** Why the call fails, if it does what no replay can. */
+  refusal: TexgradError | null = null;
+  readonly #arguments: readonly (Tensor | null)[];
+  /** Nodes with a larger id were made by the call. */
+  readonly #mark: number = uniform({ kind: "uniform", read: () => 0 }).id;
+  readonly #runs: Run[] = [];
+  readonly #outline: unknown[] = [];
+  readonly #places: Place[] = [];
+  /** What is wrong with it, in words; it can never be replayed. */
+  #fault: string | null = null;
+
+  /** `given`: what stands for each argument; null for one that is a number. */
+  constructor(given: readonly (Tensor | null)[]) {
+    this.#arguments = given;
+  }
+
+  // What happens in the call.
+
+  submitted(run: Run, roots: readonly Root[]): void {
+    const { plan, walk } = run;
+    if (walk === null) return;
+    if (roots.some((r) => r.first)) this.#fault ??= "it makes state that a later part of it assigns";
+    const { aliases } = plan.signature;
+    this.submits.push({
+      plan,
+      walk,
+      roots,
+      leaves: walk.leaves.map((number, i) => this.#leaf(walk.order[number]!, aliases[i]!)),
+      numbers: walk.uniforms.map((number) => this.#number(walk.order[number]!)),
+    });
+    this.#runs.push(run);
+  }
+
+  stepped(step: Step): void {
+    this.steps.push({ step, after: this.submits.length });
+  }
+
+  drew(generator: Generator): void {
+    const known = this.draws.get(generator);
+    if (known === undefined) this.draws.set(generator, { start: generator.state.draws, count: 1 });
+    else known.count += 1;
+  }
+
+  refused(error: TexgradError): void {
+    this.refusal ??= error;
+  }
+
+  made(label: string): void {
+    this.#fault ??= `it makes state in each call (${label}); make it outside, once`;
+  }
+
+  gradient(holder: Handle, isRead: boolean): void {
+    if (this.gradients.has(holder)) return;
+    const touched: Touched = { had: null, entry: null, exit: "none", seen: false };
+    this.gradients.set(holder, touched);
+    if (!isRead) return;
+    touched.entry = holder.gradientTensor;
+    touched.had = touched.entry !== null;
+  }
+
+  #leaf(n: Node, alias: number): LeafOrigin {
+    const argument = this.#arguments.findIndex((t) => t !== null && t.state instanceof Value && t.state.node === n);
+    if (argument >= 0) return { kind: "argument", index: argument };
+    const { source } = n;
+    switch (source?.kind) {
+      case "cell":
+        return { kind: "cell", cell: source.cell as Cell, back: alias & 1 };
+      case "input":
+        return { kind: "array", array: source.array, made: n.id > this.#mark };
+      case "carried":
+        return this.#carried(source.value as Value);
+      default: {
+        const submit = this.#runs.findIndex((run) => run.walk?.number.has(n));
+        if (submit < 0) this.#fault ??= "it goes on from what was computed before the call";
+        return { kind: "result", submit, number: this.#runs[submit]?.walk?.number.get(n) ?? -1 };
+      }
+    }
+  }
+
+  #carried(value: Value): LeafOrigin {
+    const argument = this.#arguments.findIndex((t) => t?.state === value);
+    if (argument >= 0) return { kind: "argument", index: argument };
+    const submit = value.run === null ? -1 : this.#runs.indexOf(value.run);
+    if (submit >= 0) return { kind: "result", submit, number: value.number };
+    for (const [holder, { entry }] of this.gradients) if (entry?.state === value) return { kind: "gradient", holder };
+    return { kind: "value", value };
+  }
+
+  #number(n: Node): NumberOrigin {
+    const { source } = n;
+    if (source instanceof ArgumentSource) return { kind: "argument", index: source.index };
+    if (source instanceof SettingSource) return { kind: "setting", source };
+    if (source instanceof DrawSource && n.id > this.#mark) {
+      const start = this.draws.get(source.generator)?.start ?? 0;
+      return { kind: "draw", source, offset: source.part === "stream" ? source.value - start : 0 };
+    }
+    return { kind: "constant", value: source?.kind === "uniform" ? source.read() : NaN };
+  }
+
+  // When it has ended.
+
+  /** Submits what the call gives back and leaves behind, and notes where that is. Still part of the call. */
+  finish(result: unknown): void {
+    const given: Tensor[] = [];
+    takeApart(result, isTensor, this.#outline, given);
+    const left: Tensor[] = [];
+    for (const holder of this.gradients.keys()) if (holder.gradientTensor !== null) left.push(holder.gradientTensor);
+    engine.submit([...given, ...left].flatMap((t) => (this.#isOpen(t) ? [t.state as Value] : [])));
+    for (const t of given) this.#places.push(this.#place(t));
+    let next = 0;
+    this.output = putTogether(result, isTensor, () => new Placed(this.#places[next++]!));
+    for (const [holder, touched] of this.gradients) {
+      const g = holder.gradientTensor;
+      touched.seen = holder.gradientSeen;
+      touched.exit = g === null ? "none" : g === touched.entry ? "same" : this.#place(g);
+    }
+    // What is given back is stored from the next run on.
+    for (const p of this.#places) {
+      const run = p.kind === "result" ? this.#runs[p.submit]! : null;
+      if (run !== null && p.kind === "result" && run.root(p.number) === null) run.plan.learn(p.number);
+    }
+    this.changesAfter = changeCount();
+  }
+
+  /** Whether the call traced it and no submit has computed it yet. */
+  #isOpen(t: Tensor): boolean {
+    const { state } = t;
+    if (!(state instanceof Value) || this.#arguments.includes(t) || this.#result(state) !== null) return false;
+    return state.node !== null && state.run === null && state.node.id > this.#mark;
+  }
+
+  #place(t: Tensor): Place {
+    const index = this.#arguments.findIndex((a) => a !== null && (a === t || a.state === t.state));
+    if (index >= 0) return { kind: "argument", index };
+    return (t.state instanceof Value ? this.#result(t.state) : null) ?? { kind: "tensor", tensor: t };
+  }
+
+  #result(v: Value): Result | null {
+    const submit = v.run === null ? -1 : this.#runs.indexOf(v.run);
+    if (submit >= 0) return { kind: "result", submit, number: v.number };
+    const { source } = v;
+    return source?.kind === "carried" && source.value !== v ? this.#result(source.value as Value) : null;
+  }
+
+  // Comparing.
+
+  /** How another call differs from this one, or null. */
+  differs(that: Recording): Difference | null {
+    const structure = (text: string): Difference => ({ text, isNumber: false });
+    const fault = this.#fault ?? that.#fault;
+    if (fault !== null) return structure(fault);
+    if (this.runner !== that.runner) return structure("it runs on another device");
+    const { submits } = this;
+    if (submits.length !== that.submits.length) {
+      return structure(`it made ${submits.length} submits, and then ${that.submits.length}`);
+    }
+    for (const [i, submit] of submits.entries()) {
+      const text = differentSubmit(submit, that.submits[i]!);
+      if (text !== null) return structure(text);
+    }
+    const text = this.#differentEnds(that);
+    if (text !== null) return structure(text);
+    for (const [i, submit] of submits.entries()) {
+      for (const [k, a] of submit.numbers.entries()) {
+        const b = that.submits[i]!.numbers[k]!;
+        if (a.kind !== "constant" || b.kind !== "constant" || Object.is(a.value, b.value)) continue;
+        return { text: `a number it computes with was ${a.value}, and then ${b.value}`, isNumber: true };
+      }
+    }
+    return null;
+  }
+
+  /** How what else the calls did differs: steps, draws, what is given back, gradients. */
+  #differentEnds(that: Recording): string | null {
+    const stepsAgree =
+      this.steps.length === that.steps.length &&
+      this.steps.every(
+        ({ step, after }, i) => step.owner === that.steps[i]!.step.owner && after === that.steps[i]!.after,
+      );
+    if (!stepsAgree) return "other optimizers stepped, or at another place";
+    const drawsAgree =
+      this.draws.size === that.draws.size &&
+      [...this.draws].every(([generator, { count }]) => that.draws.get(generator)?.count === count);
+    if (!drawsAgree) return "it took another number of random draws";
+    if (!sameOutline(this.#outline, that.#outline)) {
+      return "it gave back something else besides tensors; numbers it gives back would be frozen";
+    }
+    if (!this.#places.every((p, i) => samePlace(p, that.#places[i]!))) return "it gave back other tensors";
+    if (this.gradients.size !== that.gradients.size) return "it left gradients on other tensors";
+    for (const [holder, a] of this.gradients) {
+      const b = that.gradients.get(holder);
+      if (b === undefined) return "it left gradients on other tensors";
+      if (a.had !== b.had || a.seen !== b.seen || !sameExit(a.exit, b.exit)) {
+        return "gradients were there, or were left, in one call and not in the other";
+      }
+    }
+    return null;
+  }
+}
+
+function differentSubmit(a: Submit, b: Submit): string | null {
+  if (a.plan !== b.plan) return "it traced other operations, or other shapes and layouts";
+  for (const [i, root] of a.roots.entries()) if (root.cell !== b.roots[i]!.cell) return "it assigned other state";
+  for (const [i, leaf] of a.leaves.entries()) {
+    const text = differentLeaf(leaf, b.leaves[i]!);
+    if (text !== null) return text;
+  }
+  for (const [i, x] of a.numbers.entries()) {
+    const y = b.numbers[i]!;
+    const same =
+      x.kind === y.kind &&
+      (x.kind !== "argument" || x.index === (y as typeof x).index) &&
+      (x.kind !== "setting" || x.source === (y as typeof x).source) &&
+      (x.kind !== "draw" || sameDraw(x, y as typeof x));
+    if (!same) return "its numbers came from elsewhere: other settings, other draws, other arguments";
+  }
+  return null;
+}
+
+type Drawn = Extract<NumberOrigin, { kind: "draw" }>;
+
+const sameDraw = (x: Drawn, y: Drawn): boolean =>
+  x.offset === y.offset && x.source.generator === y.source.generator && x.source.part === y.source.part;
+
+function differentLeaf(a: LeafOrigin, b: LeafOrigin): string | null {
+  const same = ((): boolean => {
+    switch (a.kind) {
+      case "argument":
+        return b.kind === "argument" && a.index === b.index;
+      case "cell":
+        return b.kind === "cell" && a.cell === b.cell && a.back === b.back;
+      case "array":
+        return b.kind === "array" && (a.array === b.array || (a.made && b.made && sameValues(a.array, b.array)));
+      case "value":
+        return b.kind === "value" && a.value === b.value;
+      case "result":
+        return samePlace(a, b);
+      case "gradient":
+        return b.kind === "gradient" && a.holder === b.holder;
+    }
+  })();
+  if (same) return null;
+  if (a.kind === "array" && a.made && b.kind === "array") {
+    return "a tensor it makes from values of JavaScript held other values; make it outside and pass it as an argument";
+  }
+  return "it read another tensor of the code around it; pass what changes as an argument, and return its next value";
+}
+
+/** Bit by bit, so that NaN is itself and the zeros are two. */
+function sameValues(a: HostArray, b: HostArray): boolean {
+  if (a.length !== b.length || a.constructor !== b.constructor) return false;
+  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
+  return true;
+}
+
+type Kinds = Place | LeafOrigin;
+
+function samePlace(a: Kinds, b: Kinds): boolean {
+  if (a.kind === "result") return b.kind === "result" && a.submit === b.submit && a.number === b.number;
+  if (a.kind === "argument") return b.kind === "argument" && a.index === b.index;
+  return a.kind === "tensor" && b.kind === "tensor" && a.tensor === b.tensor;
+}
+
+const sameExit = (a: Touched["exit"], b: Touched["exit"]): boolean =>
+  typeof a === "string" || typeof b === "string" ? a === b : samePlace(a, b);
