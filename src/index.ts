@@ -6,6 +6,8 @@ export * as nn from "./nn/index.ts";
 export * as F from "./nn/functional.ts";
 export * as optim from "./optim/index.ts";
 export * from "./data/index.ts";
+export { programManifest, warmUp } from "./prepare.ts";
+export type { ProgramManifest, WarmUp } from "./runtime/warm-up.ts";
 export { gradcheck } from "./trace/gradcheck.ts";
 export type { GradcheckOptions } from "./autodiff/check.ts";
 export type { Device, DeviceMemory } from "./ir/device.ts";

@@ -19,18 +19,18 @@ export interface PlanInfo {
   readonly programs: readonly ShaderProgram[];
 }
 
-/** `record`: keep what each pass made of the graph. `onText` gets each program's text, and what prints its kernel. */
+/** `record`: keep what each pass made of the graph. `onText` gets each program's text and the kernel it is for. */
 export function compileWebgl(
   request: CompileRequest,
   profile: DeviceProfile,
   record: boolean,
-  onText: (source: string, kernel: () => string) => void,
+  onText: (source: string, kernel: Kernel) => void,
 ): PlanInfo {
   const plan = buildPlan(request, profile, expandMacros, { record });
   const programs = plan.kernels.map((kernel) => {
     const program = generate(kernel, profile);
     // What has no elements is never drawn.
-    if (numel(kernel.shape) > 0) onText(program.source, () => describeKernel(kernel));
+    if (numel(kernel.shape) > 0) onText(program.source, kernel);
     return program;
   });
   return { request, plan, programs };

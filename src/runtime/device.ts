@@ -27,6 +27,7 @@ import { Readback } from "./readback.ts";
 import { GlState } from "./state.ts";
 import { formatOf, TexturePool, type Texture, type TextureFormat, type TextureLimits } from "./textures.ts";
 import { Transfer } from "./transfer.ts";
+import { drawForm } from "./warm-up.ts";
 import { webglProfile, type ProfileOptions } from "./webgl-profile.ts";
 
 export interface WebglOptions extends ProfileOptions {
@@ -54,6 +55,7 @@ export interface WebglDevice extends Device {
   readonly capabilities: Capabilities;
   readonly profile: DeviceProfile;
   readonly counters: Counters;
+  readonly programs: Programs;
   /** Set by the dump: told of every plan compiled. While it is set, plans keep a record of their passes. */
   onPlan: ((info: PlanInfo) => void) | null;
   compile(request: CompileRequest): Executable;
@@ -76,10 +78,10 @@ class GlDevice implements WebglDevice {
   readonly capabilities: Capabilities;
   readonly profile: DeviceProfile;
   readonly counters = newCounters();
+  readonly programs: Programs;
   onPlan: ((info: PlanInfo) => void) | null = null;
   readonly #limits: TextureLimits;
   readonly #state: GlState;
-  readonly #programs: Programs;
   readonly #pool: TexturePool;
   readonly #transfer: Transfer;
   readonly #context: ExecutableContext;
@@ -108,7 +110,7 @@ class GlDevice implements WebglDevice {
     const { counters } = this;
     const state = (this.#state = new GlState(gl));
     const framebuffers = new Framebuffers(gl, state);
-    const programs = (this.#programs = new Programs(gl, state, counters, programLimits(options)));
+    const programs = (this.programs = new Programs(gl, state, counters, programLimits(options)));
     const pool = (this.#pool = new TexturePool(gl, state, this.#limits));
     const transfer = new Transfer(gl, state, framebuffers, counters, this.capabilities.intUpload);
     this.#transfer = transfer;
@@ -137,9 +139,13 @@ class GlDevice implements WebglDevice {
   compile(request: CompileRequest): Executable {
     this.#checkAlive();
     const record = this.onPlan !== null || isObserved();
-    const programs = this.#programs;
+    const { programs } = this;
     // The driver compiles one program while the next is spelled.
-    const info = compileWebgl(request, this.profile, record, (source, kernel) => void programs.prepare(source, kernel));
+    const info = this.#present(() =>
+      compileWebgl(request, this.profile, record, (source, kernel) => {
+        programs.prepare(source, () => describeKernel(kernel)).forms.add(drawForm(kernel));
+      }),
+    );
     this.onPlan?.(info);
     announcePlan(info);
     return this.#present(() => this.load(info.plan, info.programs));
@@ -148,7 +154,7 @@ class GlDevice implements WebglDevice {
   load(plan: KernelPlan, programs: readonly ShaderProgram[]): Executable {
     this.counters.plans++;
     const executable = new GlExecutable(this.#context, plan, programs, describeKernel);
-    this.#programs.linkAll();
+    this.programs.linkAll();
     return executable;
   }
 
@@ -192,7 +198,7 @@ class GlDevice implements WebglDevice {
     this.#loss?.fail(new DeviceError(this.#gone));
     this.#placeholders.clear();
     this.#pool.dispose();
-    this.#programs.dispose();
+    this.programs.dispose();
     this.#state.dispose();
   }
 
@@ -262,7 +268,7 @@ class GlDevice implements WebglDevice {
       return;
     }
     this.#state.begin();
-    this.#programs.restore();
+    this.programs.restore();
     this.#loss = null;
     loss.end();
   }

@@ -79,6 +79,8 @@ export class Program {
   kernel: () => string;
   /** Plans that use it. */
   users = 0;
+  /** What the textures of its draws were like (warm-up.ts). */
+  readonly forms = new Set<string>();
   /** GL's objects until it is linked; null if it was not handed to the driver, or what the driver made is gone. */
   submitted: { readonly handle: GlProgram; readonly shader: GlShader; linking: boolean } | null = null;
   linked: Linked | null = null;
@@ -115,9 +117,9 @@ export class Programs {
     this.#limits = limits;
   }
 
-  /** The texts of all programs that are kept. */
-  get sources(): readonly string[] {
-    return [...this.#known.keys()];
+  /** All that are kept, the one asked for last at the end. */
+  get all(): readonly Program[] {
+    return [...this.#known.values()];
   }
 
   has(source: string): boolean {
