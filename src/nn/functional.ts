@@ -12,24 +12,11 @@ export * from "./functional-dropout.ts";
 export * from "./functional-norm.ts";
 export * from "./functional-sequence.ts";
 export * from "./functional-spatial.ts";
-export type { Reduction } from "../ir/compose/index.ts";
+export * from "./functional-loss.ts";
 
 /** x: [.., in], weight: [out, in], bias: [out] -> x weight^T + bias: [.., out]. */
 export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor =>
   apply(compose.linear, bias === null ? [x, weight] : [x, weight, bias]);
-
-export interface LossOptions {
-  /** Default "mean". */
-  readonly reduction?: compose.Reduction;
-}
-
-/** logits: [n, classes, ..], target: class indices [n, ..] of i32 -> -log softmax(logits)[target]. */
-export const crossEntropy = (logits: Tensor, target: Tensor, { reduction = "mean" }: LossOptions = {}): Tensor =>
-  apply((x, y) => compose.crossEntropy(x, y, reduction), [logits, target]);
-
-/** (input - target)^2; both of one shape. */
-export const mseLoss = (input: Tensor, target: Tensor, { reduction = "mean" }: LossOptions = {}): Tensor =>
-  apply((x, y) => compose.mseLoss(x, y, reduction), [input, target]);
 
 /** Class indices [..] to rows [.., numClasses] with a 1 where the index says; i32. */
 export const oneHot = (x: Tensor, numClasses: number): Tensor => x.oneHot(numClasses);

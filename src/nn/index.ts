@@ -31,7 +31,30 @@ export * as functional from "./functional.ts";
 export * as init from "./init.ts";
 export type { LayerOptions } from "./layer.ts";
 export { Linear } from "./linear.ts";
-export { CrossEntropyLoss, MSELoss } from "./loss.ts";
+export {
+  BCELoss,
+  BCEWithLogitsLoss,
+  CosineEmbeddingLoss,
+  CosineSimilarity,
+  CrossEntropyLoss,
+  CTCLoss,
+  GaussianNLLLoss,
+  HingeEmbeddingLoss,
+  HuberLoss,
+  KLDivLoss,
+  L1Loss,
+  MarginRankingLoss,
+  MSELoss,
+  MultiLabelMarginLoss,
+  MultiLabelSoftMarginLoss,
+  MultiMarginLoss,
+  NLLLoss,
+  PairwiseDistance,
+  PoissonNLLLoss,
+  SmoothL1Loss,
+  SoftMarginLoss,
+  TripletMarginLoss,
+} from "./loss.ts";
 export { Module, type Named, type Part, type TensorModule } from "./module.ts";
 export type { LoadReport, StateDict } from "./state-dict.ts";
 export { GroupNorm, type GroupNormOptions, LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.ts";
