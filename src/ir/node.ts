@@ -203,8 +203,10 @@ class GraphNode implements Node {
   readonly shape: Shape;
   readonly hash: number;
   declare readonly source?: Source;
-  /** Nodes whose youngest input is this one, by spelling. */
-  consumers: Map<string, Node> | null = null;
+  /** Nodes whose youngest input is this one. */
+  consumers: InternTable | null = null;
+  /** The next of its table whose hash is in the same place. */
+  sibling: GraphNode | null = null;
   constructor(
     op: Definition,
     inputs: readonly Node[],
@@ -224,21 +226,74 @@ class GraphNode implements Node {
   }
 }
 
+/**
+ * Nodes by their hashes, in chains. Most nodes have few consumers and thousands of nodes are made in every step, so a
+ * table is one chain until that is long.
+ */
+class InternTable {
+  #first: GraphNode | null = null;
+  #size = 0;
+  #chains: Map<number, GraphNode> | null = null;
+
+  find(op: Definition, inputs: readonly Node[], attrs: Attrs, dtype: DType, shape: Shape, hash: number): Node | null {
+    let n = this.#chains === null ? this.#first : (this.#chains.get(hash) ?? null);
+    for (; n !== null; n = n.sibling) {
+      if (n.hash !== hash || n.op !== op || !sameInputs(n.inputs, inputs) || !sameAttrs(n.attrs, attrs)) continue;
+      // Inputs imply dtype and shape; a root has none.
+      if (inputs.length > 0 || (n.dtype === dtype && sameShape(n.shape, shape))) return n;
+    }
+    return null;
+  }
+
+  add(made: GraphNode): void {
+    this.#size += 1;
+    if (this.#chains === null && this.#size > LONG_CHAIN) {
+      this.#chains = new Map<number, GraphNode>();
+      for (let n = this.#first; n !== null;) {
+        const next = n.sibling;
+        this.#insert(n, this.#chains);
+        n = next;
+      }
+    }
+    if (this.#chains === null) {
+      made.sibling = this.#first;
+      this.#first = made;
+    } else this.#insert(made, this.#chains);
+  }
+
+  #insert(n: GraphNode, chains: Map<number, GraphNode>): void {
+    n.sibling = chains.get(n.hash) ?? null;
+    chains.set(n.hash, n);
+  }
+}
+
+const LONG_CHAIN = 8;
+
 /** Nodes without inputs and without a source: literals, counts, iotas. A program spells finitely many. */
-const roots = new Map<string, Node>();
+const roots = new InternTable();
 
-/** Prints an attribute so that equal text means equal value: -0, NaN and infinities keep apart. */
-export function printAttr(v: AttrValue): string {
-  if (typeof v === "number") return Object.is(v, -0) ? "-0" : String(v);
-  if (typeof v === "object") return `[${v.map((e) => (Object.is(e, -0) ? "-0" : String(e))).join(",")}]`;
-  return String(v);
+function sameInputs(a: readonly Node[], b: readonly Node[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
-function printAttrs(attrs: Attrs): string {
-  let out = "";
-  for (const k in attrs) out += `${k}=${printAttr(attrs[k]!)};`;
-  return out;
+/** Whether attributes are equal, numbers bit by bit: -0, NaN and infinities keep apart. */
+export function sameAttrs(a: Attrs, b: Attrs): boolean {
+  if (a === b) return true;
+  for (const k in a) {
+    const x = a[k]!;
+    const y = b[k];
+    if (typeof x === "object") {
+      if (typeof y !== "object" || x.length !== y.length) return false;
+      for (let i = 0; i < x.length; i++) if (!Object.is(x[i], y[i])) return false;
+    } else if (!Object.is(x, y)) return false;
+  }
+  for (const k in b) if (a[k] === undefined) return false;
+  return true;
 }
+
+const mix = (h: number, x: number): number => Math.imul((h << 5) ^ (h >>> 27) ^ x, 0x9e3779b1);
 
 function hashText(text: string): number {
   let h = 0x811c9dc5;
@@ -246,27 +301,51 @@ function hashText(text: string): number {
   return h;
 }
 
-const mix = (h: number, x: number): number => Math.imul((h << 5) ^ (h >>> 27) ^ x, 0x9e3779b1);
+/** Hashes of names of ops, attributes and dtypes, which are few. */
+const hashes = new Map<string, number>();
+function hashName(name: string): number {
+  let h = hashes.get(name);
+  if (h === undefined) hashes.set(name, (h = hashText(name)));
+  return h;
+}
+
+const bits = new Float64Array(1);
+const words = new Int32Array(bits.buffer);
+function hashNumber(x: number): number {
+  if (Number.isInteger(x) && x !== 0) return x | 0;
+  bits[0] = x;
+  return mix(words[0]!, words[1]!);
+}
+
+function hashAttr(h: number, v: AttrValue): number {
+  if (typeof v === "number") return mix(h, hashNumber(v));
+  if (typeof v !== "object") return mix(h, typeof v === "string" ? hashText(v) : Number(v));
+  let all = mix(h, v.length);
+  for (const e of v) all = mix(all, hashNumber(e));
+  return all;
+}
+
+/** Of everything but the inputs. */
+function hashOwn(op: Definition, attrs: Attrs, dtype: DType, shape: Shape): number {
+  let h = mix(hashName(op.name), hashName(dtype));
+  for (const n of shape) h = mix(h, n);
+  for (const k in attrs) h = hashAttr(mix(h, hashName(k)), attrs[k]!);
+  return h;
+}
 
 /** The one place where nodes are made. `dtype` and `shape` are already inferred by the builders below. */
 function intern(op: Definition, inputs: readonly Node[], attrs: Attrs, dtype: DType, shape: Shape): Node {
   let youngest: GraphNode | undefined;
-  let key = op.name;
+  let hash = hashOwn(op, attrs, dtype, shape);
   for (const n of inputs) {
-    key += ` ${n.id}`;
+    hash = mix(hash, n.hash);
     if (youngest === undefined || n.id > youngest.id) youngest = n as GraphNode;
   }
-  const printed = attrs === noAttrs ? "" : printAttrs(attrs);
-  if (printed !== "") key += ` ${printed}`;
-  // A root's dtype and shape are not implied by inputs, so they are part of its key.
-  if (youngest === undefined) key += ` ${dtype}${show(shape)}`;
-  const table = youngest === undefined ? roots : (youngest.consumers ??= new Map<string, Node>());
-  const known = table.get(key);
-  if (known !== undefined) return known;
-  let hash = hashText(op.name + printed + dtype + show(shape));
-  for (const n of inputs) hash = mix(hash, n.hash);
+  const table = youngest === undefined ? roots : (youngest.consumers ??= new InternTable());
+  const known = table.find(op, inputs, attrs, dtype, shape, hash);
+  if (known !== null) return known;
   const made = new GraphNode(op, inputs, attrs, dtype, shape, hash, undefined);
-  table.set(key, made);
+  table.add(made);
   return made;
 }
 
@@ -278,15 +357,7 @@ export function sourceLeaf(
   shape: Shape,
   attrs: Attrs = noAttrs,
 ): Node {
-  return new GraphNode(
-    op,
-    [],
-    attrs,
-    dtype,
-    shape,
-    hashText(op.name + printAttrs(attrs) + dtype + show(shape)),
-    source,
-  );
+  return new GraphNode(op, [], attrs, dtype, shape, hashOwn(op, attrs, dtype, shape), source);
 }
 
 /** A leaf without a source: literal, count, iota. */
@@ -351,9 +422,14 @@ export function macro(op: MacroDefinition, inputs: readonly Node[], attrs: Attrs
 
 const itemDefinition: ItemDefinition = { kind: "item", name: "item", doc: "One result of a macro." };
 
+let lastMacro: Node | null = null;
+let lastResults: ReturnType<MacroDefinition["results"]> = [];
+
 export function item(of: Node, index: number): Node {
   if (of.op.kind !== "macro") throw new InvariantError(`item of ${of.op.name}`);
-  const result = of.op.results(of.inputs, of.attrs)[index];
+  // All results of one macro are asked for one after the other.
+  if (lastMacro !== of) [lastMacro, lastResults] = [of, of.op.results(of.inputs, of.attrs)];
+  const result = lastResults[index];
   if (result === undefined) throw new InvariantError(`${of.op.name} has no result ${index}`);
   return intern(itemDefinition, [of], { index }, result.dtype, result.shape);
 }

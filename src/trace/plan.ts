@@ -9,7 +9,7 @@
 import type { CompileRequest, Device, DeviceBuffer, Executable, RootSlot } from "../ir/device.ts";
 import type { HostArray } from "../ir/dtype.ts";
 import { InvariantError } from "../ir/errors.ts";
-import type { Attrs, Node } from "../ir/node.ts";
+import { sameAttrs, type Node } from "../ir/node.ts";
 import { sameShape } from "../ir/shape.ts";
 import type { Cell } from "./cell.ts";
 import type { Gone } from "./gone.ts";
@@ -70,19 +70,6 @@ export function signatureHash(roots: readonly Root[]): number {
   let h = roots.length;
   for (const r of roots) h = Math.imul((h << 5) ^ (h >>> 27) ^ r.node.hash, 0x9e3779b1);
   return h;
-}
-
-function sameAttrs(a: Attrs, b: Attrs): boolean {
-  if (a === b) return true;
-  for (const k in a) {
-    const x = a[k]!;
-    const y = b[k];
-    if (typeof x === "object") {
-      if (typeof y !== "object" || x.length !== y.length || !x.every((e, i) => Object.is(e, y[i]))) return false;
-    } else if (!Object.is(x, y)) return false;
-  }
-  for (const k in b) if (a[k] === undefined) return false;
-  return true;
 }
 
 function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
