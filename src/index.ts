@@ -21,8 +21,10 @@ export {
   FormatError,
   GradError,
   InvariantError,
+  OutOfMemoryError,
   ShapeError,
   StaleTensorError,
   TexgradError,
+  type TensorMemory,
 } from "./ir/errors.ts";
 export type { Shape } from "./ir/shape.ts";

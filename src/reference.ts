@@ -11,6 +11,7 @@ import type {
   Executable,
   PlanStats,
   RunArguments,
+  StoredTensor,
 } from "./ir/device.ts";
 import { BYTES_PER_ELEMENT, hostArray, type DType, type HostArray } from "./ir/dtype.ts";
 import { DeviceError, InvariantError } from "./ir/errors.ts";
@@ -252,6 +253,14 @@ class Reference implements Executable {
 
   kept(): ReadonlyMap<Node, DeviceBuffer> {
     return this.#kept;
+  }
+
+  tensors(): readonly StoredTensor[] {
+    const stored = (node: Node, root: number | null): StoredTensor => {
+      const { dtype, shape } = node;
+      return { dtype, shape, bytes: numel(shape) * BYTES_PER_ELEMENT, node, traced: node, root };
+    };
+    return [...this.#keptNodes.map((n) => stored(n, null)), ...this.#request.roots.map((r, i) => stored(r.node, i))];
   }
 
   dispose(): void {

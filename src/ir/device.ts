@@ -75,6 +75,19 @@ export interface PlanStats {
   readonly bytes: number;
 }
 
+/** A tensor that takes storage when a plan runs. */
+export interface StoredTensor {
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly bytes: number;
+  /** Whose value it is, after the passes. */
+  readonly node: Node;
+  /** The node of the request's order that it is the value of; null for what only the passes know. */
+  readonly traced: Node | null;
+  /** Which root; null for what the plan stores for itself. */
+  readonly root: number | null;
+}
+
 export interface Executable {
   /** The layout each leaf without one wants to be uploaded in. */
   readonly leafLayouts: readonly string[];
@@ -89,6 +102,8 @@ export interface Executable {
    * executable keeps owning them.
    */
   kept(): ReadonlyMap<Node, DeviceBuffer>;
+  /** What takes storage besides the buffers a run is given, for errors about memory. Of tensors that take turns, one. */
+  tensors(): readonly StoredTensor[];
   dispose(): void;
 }
 

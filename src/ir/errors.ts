@@ -60,6 +60,35 @@ export class ContextLostError extends DeviceError {
   }
 }
 
+/** A tensor as an error about memory names it. */
+export interface TensorMemory {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Of all its versions. */
+  readonly bytes: number;
+  /** What it is: a parameter's label, or the operation that computes it. */
+  readonly what: string;
+  /** The user's line that made it, or the nearest one it is computed from; "" where lines are not captured. */
+  readonly line: string;
+}
+
+/**
+ * The device's budget is too small, after all was freed that can be computed or sent again. Nothing was drawn and nothing
+ * is lost: dispose of what is not needed, and repeat the call.
+ */
+export class OutOfMemoryError extends DeviceError {
+  override name = "OutOfMemoryError";
+  /** Bytes that were asked for at once. */
+  readonly needed: number;
+  /** The largest tensors of what was to run and of what is kept, largest first, ten at most. */
+  readonly largest: readonly TensorMemory[];
+  constructor(message: string, needed: number, largest: readonly TensorMemory[] = []) {
+    super(message);
+    this.needed = needed;
+    this.largest = largest;
+  }
+}
+
 /** A file or byte string that is not what its format says. */
 export class FormatError extends TexgradError {
   override name = "FormatError";

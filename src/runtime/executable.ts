@@ -8,7 +8,7 @@
  *
  * Not here: how one kernel is drawn (draw.ts), what the plan is (passes).
  */
-import type { DeviceBuffer, Executable, PlanStats, RunArguments } from "../ir/device.ts";
+import type { DeviceBuffer, Executable, PlanStats, RunArguments, StoredTensor } from "../ir/device.ts";
 import type { HostArray } from "../ir/dtype.ts";
 import { DisposedError, InvariantError } from "../ir/errors.ts";
 import type { Kernel } from "../ir/kernel.ts";
@@ -22,7 +22,7 @@ import { copyDraws } from "./copy.ts";
 import type { Counters } from "./counters.ts";
 import { Draw, type DrawContext } from "./draw.ts";
 import { drawWork } from "./draw-work.ts";
-import { planMemory, type MemoryPlan } from "./memory-plan.ts";
+import { planMemory, storedTensors, type MemoryPlan } from "./memory-plan.ts";
 import { formatOf, type Bucket, type Idle, type Texture, type TextureFormat, type TexturePool } from "./textures.ts";
 import type { Transfer } from "./transfer.ts";
 
@@ -119,8 +119,11 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
       this.#context.checkPresent();
     } catch (error) {
       for (const buffer of made) buffer.release();
-      // Half of what it needs helps nobody.
-      if (!this.#ownsAll) for (const texture of this.#owned.splice(0)) pool.release(texture);
+      // Half of what it needs helps nobody, and what was kept is not in a texture that was to be drawn to.
+      if (!this.#ownsAll || this.#retired.length > 0) {
+        for (const texture of this.#owned.splice(0)) pool.release(texture);
+        for (const buffer of this.#kept.values()) buffer.move(null);
+      }
       this.#context.checkPresent();
       throw error;
     } finally {
@@ -175,6 +178,10 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
 
   kept(): ReadonlyMap<Node, DeviceBuffer> {
     return this.#ownsAll && this.#epoch === this.#context.pool.epoch ? this.#kept : nothing;
+  }
+
+  tensors(): readonly StoredTensor[] {
+    return storedTensors(this.#plan, this.#memory, ({ layout }) => layoutBytes(layout), true);
   }
 
   /** Called under memory pressure. What was kept is computed again by whoever asks for it. */

@@ -5,13 +5,37 @@
  * next run, because a backward traced later reads it instead of computing it again. Only the others, which no one can
  * name, take turns. A kernel never reads what it writes, so a slot becomes free after the kernel that read it last.
  */
-import type { KernelPlan } from "../ir/plan.ts";
+import type { StoredTensor } from "../ir/device.ts";
+import type { Node } from "../ir/node.ts";
+import type { KernelPlan, PlanBuffer } from "../ir/plan.ts";
 
 export interface MemoryPlan {
   /** Slot of each buffer of the plan; -1 for leaves and roots, which come with each run, and empty buffers. */
   readonly slotOf: readonly number[];
   /** What each slot must be like: the key of all its buffers. */
   readonly slots: readonly { readonly key: string; readonly buffer: number }[];
+}
+
+/** What a plan stores: its slots, its results and, where `sends` them, the host arrays among its leaves. */
+export function storedTensors(
+  plan: KernelPlan,
+  { slots }: MemoryPlan,
+  bytesOf: (buffer: PlanBuffer) => number,
+  sends: boolean,
+): StoredTensor[] {
+  const traced = new Map<number, Node>();
+  for (const [node, buffer] of plan.kept) if (!traced.has(buffer)) traced.set(buffer, node);
+  const stored = (number: number, root: number | null): StoredTensor => {
+    const buffer = plan.buffers[number]!;
+    const { dtype, layout, node } = buffer;
+    return { dtype, shape: layout.shape, bytes: bytesOf(buffer), node, traced: traced.get(number) ?? null, root };
+  };
+  const sent = plan.leaves.filter((b) => sends && b >= 0 && plan.buffers[b]!.node.source?.kind === "input");
+  return [
+    ...slots.map((s) => stored(s.buffer, null)),
+    ...sent.map((b) => stored(b, null)),
+    ...plan.roots.map((b, i) => stored(b, i)),
+  ];
 }
 
 /** `keyOf`: equal for buffers that may share storage; null for one that needs none. */

@@ -6,7 +6,7 @@
  */
 import type { ContextLoss } from "../ir/device.ts";
 import type { DType } from "../ir/dtype.ts";
-import { DeviceError } from "../ir/errors.ts";
+import { DeviceError, OutOfMemoryError } from "../ir/errors.ts";
 import type { GlFramebuffer, GlTexture, WebGL2 } from "./gl-types.ts";
 import type { GlState } from "./state.ts";
 
@@ -192,8 +192,9 @@ export class TexturePool {
       handle = this.#allocate(bucket);
     }
     if (handle === null) {
-      throw new DeviceError(
+      throw new OutOfMemoryError(
         `texture: the driver is out of memory for ${bucket.bytes} bytes, with ${this.bytes} bytes in use (OUT_OF_MEMORY)`,
+        bucket.bytes,
       );
     }
     this.bytes += bucket.bytes;
@@ -241,8 +242,9 @@ export class TexturePool {
   }
 }
 
-const overBudget = (needed: number, used: number, budget: number): DeviceError =>
-  new DeviceError(
+const overBudget = (needed: number, used: number, budget: number): OutOfMemoryError =>
+  new OutOfMemoryError(
     `texture: ${needed} bytes needed and ${used} bytes in use, the budget is ${budget} bytes; ` +
       "dispose of tensors no longer needed, use smaller batches, or raise the device's budget",
+    needed,
   );

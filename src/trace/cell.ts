@@ -46,9 +46,12 @@ const unreachable = new FinalizationRegistry<{ readonly storage: Storage; readon
   },
 );
 
+/** Every cell that may have storage. */
+export const liveCells = (): Cell[] => Array.from(cells, (ref) => ref.deref()).filter((c) => c !== undefined);
+
 /** Brings every cell to the host, so that another device can take over. */
 export function unloadCells(): void {
-  for (const ref of cells) ref.deref()?.unload();
+  for (const c of liveCells()) c.unload();
 }
 
 export class Cell implements CellIdentity {
@@ -68,6 +71,8 @@ export class Cell implements CellIdentity {
   /** Line that assigned the current version, where lines are captured. */
   line = "";
   pendingLine = "";
+  /** Line that made the cell, where lines are captured. */
+  readonly made = callerLine();
   /** Whether gradients ever flowed here: then a frozen use is cut by `detach`. */
   differentiable = false;
   /** The tensor that accumulates its gradient. */

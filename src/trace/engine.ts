@@ -14,7 +14,7 @@ import type { Node } from "../ir/node.ts";
 import { detach } from "../ir/ops/compare.ts";
 import { numel } from "../ir/shape.ts";
 import { isHost, type Cell } from "./cell.ts";
-import { callerLine } from "./lines.ts";
+import { callerLine, noteLine } from "./lines.ts";
 import { lost } from "./lost.ts";
 import type { Root, Run } from "./plan.ts";
 import { noteChange, recorder, refuseToRecord, type Step } from "./recorder.ts";
@@ -85,11 +85,12 @@ export class Engine {
     v.carries = carries;
     v.bornSubmit = this.#submits;
     v.bornStep = this.#steps;
+    v.line = callerLine();
+    noteLine(node, v.line);
     if (node.inputs.length === 0) {
       if (node.source?.kind === "input") this.#inputBytes += numel(node.shape) * BYTES_PER_ELEMENT;
       return v;
     }
-    v.line = callerLine();
     this.#pending.push(v);
     if (node.id - this.#base > PENDING_NODES || this.#pending.length > PENDING_NODES || this.#inputsAreMany()) {
       this.#flush();

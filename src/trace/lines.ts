@@ -3,6 +3,7 @@
  * level asks for it: TEXGRAD_DEBUG=1, or `captureLines(true)`.
  */
 import { platform } from "#platform";
+import type { Node } from "../ir/node.ts";
 
 let capturing = Number(platform.env("TEXGRAD_DEBUG") ?? 0) >= 1;
 
@@ -10,6 +11,8 @@ let capturing = Number(platform.env("TEXGRAD_DEBUG") ?? 0) >= 1;
 export function captureLines(on: boolean): void {
   capturing = on;
 }
+
+export const isCapturing = (): boolean => capturing;
 
 /** "file:line:column" of the first frame outside the library, or "" where lines are not captured. */
 export function callerLine(): string {
@@ -31,3 +34,21 @@ const isOurs = (place: string): boolean => {
   const url = place.startsWith("/") ? `file://${place}` : place;
   return url.startsWith(home) && !url.includes(".test.");
 };
+
+/** Lines of nodes, where lines were captured. */
+const lines = new WeakMap<Node, string>();
+
+/** Notes that a line made `root`, and with it what below it has no line yet: an operation may be many nodes. */
+export function noteLine(root: Node, line: string): void {
+  if (line === "") return;
+  const stack = [root];
+  for (let n = stack.pop(); n !== undefined; n = stack.pop()) {
+    // Numbers are made at many lines, cells at their own.
+    if (lines.has(n) || (n.inputs.length === 0 && n.source?.kind !== "input")) continue;
+    lines.set(n, line);
+    stack.push(...n.inputs);
+  }
+}
+
+/** The line that made a node; "" where lines were not captured, or it was made by no line (gradients, what passes make). */
+export const lineOf = (n: Node): string => lines.get(n) ?? "";

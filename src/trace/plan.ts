@@ -6,7 +6,7 @@
  * buffer is written again. A plan learns: a node that was read although it was no root is a root of every later run,
  * until nobody has asked for it in a hundred runs.
  */
-import type { CompileRequest, Device, DeviceBuffer, Executable, RootSlot } from "../ir/device.ts";
+import type { CompileRequest, Device, DeviceBuffer, Executable, RootSlot, StoredTensor } from "../ir/device.ts";
 import type { HostArray } from "../ir/dtype.ts";
 import { InvariantError } from "../ir/errors.ts";
 import { sameAttrs, type Node } from "../ir/node.ts";
@@ -341,6 +341,16 @@ export class Plan {
   isBusy(busy: ReadonlySet<unknown>): boolean {
     for (const slots of this.#slots.values()) if (slots.some((s) => busy.has(s.buffer))) return true;
     return false;
+  }
+
+  /** What the choice of results that ran last stores. */
+  tensors(): readonly StoredTensor[] {
+    return [...this.#variants.values()].at(-1)?.executable.tensors() ?? [];
+  }
+
+  /** Whether root i is a cell's next version. */
+  assigns(i: number): boolean {
+    return (this.signature.targets[i] ?? -2) !== -2;
   }
 
   /** The last run and the one before it. */

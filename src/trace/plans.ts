@@ -2,10 +2,11 @@
  * The plans of one device: found by hash and confirmed, bounded in number, dropped when memory is short.
  */
 import type { Device, DeviceBuffer } from "../ir/device.ts";
-import { ContextLostError, DeviceError } from "../ir/errors.ts";
+import { ContextLostError, DeviceError, OutOfMemoryError } from "../ir/errors.ts";
 import { isHost } from "./cell.ts";
 import { salvage } from "./gone.ts";
 import { lost } from "./lost.ts";
+import { withLargest } from "./memory-report.ts";
 import { Plan, signatureHash, type Bound, type Root, type Run, type Signature, type Variant } from "./plan.ts";
 import { snapshots } from "./value.ts";
 
@@ -69,9 +70,11 @@ export class Plans {
       try {
         return f();
       } catch (error) {
-        const { bytes, budget } = this.#device.memory();
         if (!(error instanceof DeviceError) || error instanceof ContextLostError) throw error;
-        if (bytes < CROWDED * budget || !this.#relieve(current)) throw error;
+        const { bytes, budget } = this.#device.memory();
+        if (error instanceof OutOfMemoryError) {
+          if (error.needed > budget || !this.#relieve(current)) throw withLargest(error, current);
+        } else if (bytes < CROWDED * budget || !this.#relieve(current)) throw error;
       }
     }
   }

@@ -4,7 +4,7 @@
  */
 import type { Device, DeviceBuffer } from "../ir/device.ts";
 import type { HostArray } from "../ir/dtype.ts";
-import { InvariantError } from "../ir/errors.ts";
+import { InvariantError, OutOfMemoryError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { isHost, unloadCells, type Cell } from "./cell.ts";
 import type { Gone } from "./gone.ts";
@@ -196,7 +196,8 @@ export class Runner {
         outputs.written();
         return made;
       } catch (error) {
-        outputs.spoilt();
+        // Devices make room before they draw.
+        if (!(error instanceof OutOfMemoryError)) outputs.spoilt();
         throw error;
       }
     });

@@ -248,6 +248,7 @@ function failing(device: Device, check: () => void): Device {
           return executable.run(args);
         },
         kept: () => executable.kept(),
+        tensors: () => executable.tensors(),
         dispose: () => executable.dispose(),
       };
     },

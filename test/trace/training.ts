@@ -59,6 +59,7 @@ export function failing(device: Device, isFailing: () => boolean): Device {
           return made.run(args);
         },
         kept: () => made.kept(),
+        tensors: () => made.tensors(),
         dispose: () => made.dispose(),
       };
     },

@@ -3,7 +3,7 @@
  */
 import { BYTES_PER_ELEMENT, hostArray, type DType, type HostArray } from "../../ir/dtype.ts";
 import type { DeviceBuffer } from "../../ir/device.ts";
-import { DeviceError, DisposedError } from "../../ir/errors.ts";
+import { DeviceError, DisposedError, OutOfMemoryError } from "../../ir/errors.ts";
 import { numel, show, type Shape } from "../../ir/shape.ts";
 
 /** Bytes and arrays that are alive, against a budget. */
@@ -19,9 +19,10 @@ export class Memory {
     const size = numel(shape);
     const bytes = size * BYTES_PER_ELEMENT;
     if (this.bytes + bytes > this.budget) {
-      throw new DeviceError(
+      throw new OutOfMemoryError(
         `cpu: ${dtype}${show(shape)} needs ${bytes} bytes and ${this.bytes} are in use, the budget is ${this.budget}; ` +
           "dispose of tensors no longer needed, use smaller batches, or raise the device's budget",
+        bytes,
       );
     }
     let array: HostArray;

@@ -5,14 +5,14 @@
  * turns; everything that can fail is done before the first kernel runs.
  */
 import type { KernelFunction } from "../../codegen/js/compile.ts";
-import type { DeviceBuffer, Executable, PlanStats, RunArguments } from "../../ir/device.ts";
+import type { DeviceBuffer, Executable, PlanStats, RunArguments, StoredTensor } from "../../ir/device.ts";
 import { BYTES_PER_ELEMENT, roundTo, type HostArray } from "../../ir/dtype.ts";
 import { DisposedError, InvariantError } from "../../ir/errors.ts";
 import type { Node } from "../../ir/node.ts";
 import type { KernelPlan, PlanBuffer } from "../../ir/plan.ts";
 import { numel } from "../../ir/shape.ts";
 import type { Counters } from "../counters.ts";
-import { planMemory, type MemoryPlan } from "../memory-plan.ts";
+import { planMemory, storedTensors, type MemoryPlan } from "../memory-plan.ts";
 import { CpuBuffer, type Memory } from "./buffer.ts";
 
 /** A kernel with its arguments: refilled and called again in each run. */
@@ -73,12 +73,20 @@ export class CpuExecutable implements Executable {
       return outputs;
     } catch (error) {
       for (const buffer of made) buffer.release();
+      // Half of what it needs helps nobody.
+      if (this.#owned.length < this.#slots.slots.length) {
+        for (const array of this.#owned.splice(0)) this.#memory.free(array);
+      }
       throw error;
     }
   }
 
   kept(): ReadonlyMap<Node, DeviceBuffer> {
     return this.#kept;
+  }
+
+  tensors(): readonly StoredTensor[] {
+    return storedTensors(this.#plan, this.#slots, (b) => numel(b.layout.shape) * BYTES_PER_ELEMENT, false);
   }
 
   dispose(): void {
