@@ -85,6 +85,10 @@ export interface DeviceProfile {
   readonly fragments: number;
   /** Multiply-adds (or fetches, each as eight) of one draw above which it is drawn in parts; Infinity where it never is. */
   readonly drawWork: number;
+  /** Most rows of a register tile, each a render target: 1, 2, 4 or 8. */
+  readonly tile: number;
+  /** Steps of a contraction's loop in one trip. */
+  readonly unroll: 4 | 8;
   /** How a texel is fetched. */
   readonly fetch: "texelFetch" | "textureLod";
   /** Names of optimisations switched off. */

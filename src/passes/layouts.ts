@@ -88,7 +88,7 @@ function chosenLayout(
   profile: DeviceProfile,
 ): Layout {
   const isOff = (name: string): boolean => profile.off.includes(name);
-  const targets = Math.max(1, Math.floor(profile.maxDrawBuffers / stores));
+  const targets = Math.min(profile.tile, Math.max(1, Math.floor(profile.maxDrawBuffers / stores)));
   const axes = partition.axes.get(n)!;
   const splitOf = (lane: number): LayoutChoice["split"] | null =>
     isOff("tiles") ? null : tileOf(n, lane, partition, targets);

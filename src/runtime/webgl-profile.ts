@@ -11,6 +11,8 @@ export interface ProfileOptions {
   readonly maxTextureUnits?: number;
   readonly fetch?: DeviceProfile["fetch"];
   readonly fragments?: number;
+  readonly tile?: 1 | 2 | 4 | 8;
+  readonly unroll?: DeviceProfile["unroll"];
   /**
    * Multiply-adds of one draw above which it is drawn in parts, so that no driver takes it for hung. Default: 2e9, 50 to
    * 100 ms of a phone's GPU; Infinity on software rasterisers, which nothing watches.
@@ -30,6 +32,8 @@ export function webglProfile(found: Capabilities, options: ProfileOptions = {}):
     fragments: options.fragments ?? (found.isSoftware ? 128 : 16_384),
     drawWork: options.drawWork ?? (found.isSoftware ? Infinity : 2e9),
     maxFragmentUniformVectors: found.maxFragmentUniformVectors,
+    tile: options.tile ?? 8,
+    unroll: options.unroll ?? 4,
     // Inside contraction loops llvmpipe samples 1.7 times as fast as it fetches.
     fetch: options.fetch ?? (found.isSoftware && found.exactSampling ? "textureLod" : "texelFetch"),
     off: options.off ?? [],

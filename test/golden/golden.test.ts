@@ -154,6 +154,8 @@ function profileOf(c: Case): DeviceProfile {
     maxFragmentUniformVectors: 224,
     fragments: 0,
     drawWork: Infinity,
+    tile: 8,
+    unroll: 4,
     fetch: "texelFetch",
     off: set.get("off")?.split(",") ?? [],
   };

@@ -66,6 +66,7 @@ const forcedOptions: readonly WebglOptions[] = [
   { fetch: "texelFetch" },
   { fetch: "textureLod" },
   { fragments: 100_000 },
+  { tile: 2, unroll: 8 },
   ...switchedOff,
 ];
 const forced = forcedOptions.map((options) => ({ name: `gl ${JSON.stringify(options)}`, device: glDevice(options) }));

@@ -19,6 +19,8 @@ export const profile: DeviceProfile = {
   maxFragmentUniformVectors: 224,
   fragments: 0,
   drawWork: Infinity,
+  tile: 8,
+  unroll: 4,
   fetch: "texelFetch",
   off: [],
 };

@@ -32,7 +32,7 @@ import type { GlslFunction, GlslType } from "../../ir/node.ts";
 import type { DeviceProfile } from "../../ir/plan.ts";
 import { dependence, type Depends } from "./depends.ts";
 import { guardsOf } from "./guards.ts";
-import { planLoops, UNROLL } from "./loops.ts";
+import { planLoops } from "./loops.ts";
 import type { ShaderProgram } from "./program.ts";
 import { conditionText, indexText, literal, samplerOf, typeOf, type AtomText } from "./spell.ts";
 
@@ -282,7 +282,7 @@ class Generator {
   // Phases.
 
   private phase(phase: Phase, ordinal: number): void {
-    const plan = planLoops(this.kernel, phase);
+    const plan = planLoops(this.kernel, phase, this.profile.unroll);
     const top = this.scopes[0]!;
     for (const a of phase.accumulators) this.declare(a, top);
     const inner = plan.axes[plan.axes.length - 1]!;
@@ -355,30 +355,30 @@ class Generator {
       parent.lines.push(`for (int ${name} = 0; ${name} < ${this.bound(axis)}; ${name}++) {`, ...body, "}");
       return;
     }
-    const quarter: Axis = { ...axis, id: -10 - axis.id, extent: Math.floor(axis.extent / UNROLL), bound: Infinity };
+    const quarter: Axis = { ...axis, id: -10 - axis.id, extent: Math.floor(axis.extent / unroll), bound: Infinity };
     this.names.set(quarter, `q${axis.id}`);
-    const range = [...Array(UNROLL).keys()];
+    const range = [...Array(unroll).keys()];
     const literalExtent = axis.bound === Infinity ? null : axis.extent;
-    if (literalExtent === null || literalExtent >= UNROLL) {
+    if (literalExtent === null || literalExtent >= unroll) {
       const lines = this.steps(
         phase,
-        range.map((s) => ({ axis, index: add(scale(axisIndex(quarter), UNROLL), constant(s)) })),
+        range.map((s) => ({ axis, index: add(scale(axisIndex(quarter), unroll), constant(s)) })),
         within(parent.when, quarter, 0, quarter.extent, []),
       );
-      const trips = literalExtent === null ? `(${this.bound(axis)} >> 2)` : String(quarter.extent);
+      const trips = literalExtent === null ? `(${this.bound(axis)} >> ${Math.log2(unroll)})` : String(quarter.extent);
       parent.lines.push(`for (int q${axis.id} = 0; q${axis.id} < ${trips}; q${axis.id}++) {`, ...lines, "}");
     }
     if (literalExtent === null) {
-      const when = within(parent.when, axis, axis.extent - (axis.extent % UNROLL), axis.extent, []);
+      const when = within(parent.when, axis, axis.extent - (axis.extent % unroll), axis.extent, []);
       const lines = this.steps(phase, [{ axis, index: axisIndex(axis) }], when);
       parent.lines.push(
-        `for (int ${name} = ${this.bound(axis)} & ~3; ${name} < ${this.bound(axis)}; ${name}++) {`,
+        `for (int ${name} = ${this.bound(axis)} & ~${unroll - 1}; ${name} < ${this.bound(axis)}; ${name}++) {`,
         ...lines,
         "}",
       );
-    } else if (literalExtent % UNROLL > 0) {
-      const from = literalExtent - (literalExtent % UNROLL);
-      const rest = range.slice(0, literalExtent % UNROLL).map((s) => ({ axis, index: constant(from + s) }));
+    } else if (literalExtent % unroll > 0) {
+      const from = literalExtent - (literalExtent % unroll);
+      const rest = range.slice(0, literalExtent % unroll).map((s) => ({ axis, index: constant(from + s) }));
       parent.lines.push("{", ...this.steps(phase, rest, parent.when), "}");
     }
   }

@@ -1,6 +1,7 @@
 /**
- * How a phase's loops run: which reduce axis is innermost, whether four of its steps are unrolled, and what is left
- * over. Four steps are unrolled where some operand keeps four consecutive steps in one texel.
+ * How a phase's loops run: which reduce axis is innermost, how many of its steps are unrolled, and what is left over.
+ * Four steps, or as many more as the device likes, are unrolled where some operand keeps four consecutive steps in one
+ * texel.
  */
 import {
   add,
@@ -17,18 +18,19 @@ import {
 import { symbolic } from "../../ir/affine.ts";
 import type { Expr, Kernel, Phase } from "../../ir/kernel.ts";
 import { addressOf } from "../../ir/layout.ts";
+import type { DeviceProfile } from "../../ir/plan.ts";
 
-/** Steps unrolled where operands keep them in one texel. */
-export const UNROLL = 4;
+/** Consecutive steps that an operand may keep in one texel. */
+const IN_TEXEL = 4;
 
 export interface LoopPlan {
   /** Outer to inner. */
   readonly axes: readonly Axis[];
-  /** 1 or UNROLL: steps of the innermost axis in one trip. */
+  /** Steps of the innermost axis in one trip. */
   readonly unroll: number;
 }
 
-export function planLoops(kernel: Kernel, phase: Phase): LoopPlan {
+export function planLoops(kernel: Kernel, phase: Phase, unroll: DeviceProfile["unroll"]): LoopPlan {
   const loads = loadsOf(phase.accumulators.map((a) => a.value));
   let best: { axis: Axis; count: number } | null = null;
   // The first of ties is the first met: where a position is looked for, its digits keep their order.
@@ -40,7 +42,7 @@ export function planLoops(kernel: Kernel, phase: Phase): LoopPlan {
   }
   if (best === null) return { axes: phase.axes, unroll: 1 };
   const inner = best.axis;
-  return { axes: [...phase.axes.filter((a) => a !== inner), inner], unroll: UNROLL };
+  return { axes: [...phase.axes.filter((a) => a !== inner), inner], unroll };
 }
 
 /** Whether four consecutive steps of `axis` read four lanes of one texel. */
@@ -50,8 +52,8 @@ function liesInTexels(kernel: Kernel, load: Extract<Expr, { kind: "load" }>, axi
   const steps = new Set<string>();
   const texels = new Set<string>();
   const quarter: Axis = { ...axis, id: -1, bound: Infinity };
-  for (let s = 0; s < UNROLL; s++) {
-    const step = add(scale(axisIndex(quarter), UNROLL), constant(s));
+  for (let s = 0; s < IN_TEXEL; s++) {
+    const step = add(scale(axisIndex(quarter), IN_TEXEL), constant(s));
     const at = load.at.map((i) =>
       substitute(i, (a) => (a.kind === "axis" ? (a.axis === axis ? step : alignedColumn(kernel, a.axis)) : null)),
     );
@@ -60,7 +62,7 @@ function liesInTexels(kernel: Kernel, load: Extract<Expr, { kind: "load" }>, axi
     steps.add(lane.key);
     texels.add(`${x.key} ${y.key} ${layer.key}`);
   }
-  return steps.size === UNROLL && texels.size === 1;
+  return steps.size === IN_TEXEL && texels.size === 1;
 }
 
 /** Column axes count as one of their lanes here: which one does not matter. */

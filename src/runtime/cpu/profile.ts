@@ -11,6 +11,8 @@ export const cpuProfile = (off: readonly string[]): DeviceProfile => ({
   maxFragmentUniformVectors: 1024,
   fragments: 0,
   drawWork: Infinity,
+  tile: 1,
+  unroll: 4,
   fetch: "texelFetch",
   off,
 });
