@@ -31,11 +31,12 @@ const rootFiles = ["compose.ts", "index.ts", "text.ts", "debug.ts", "reference.t
 const folderEntries = ["nn/index.ts", "optim/index.ts", "data/index.ts"];
 
 /**
- * Types with no code behind them: the platform must say what kind of context it hands out. And the one name by which
- * the engine reaches a device: a call that no bundler can drop, as it may drop what an entry does (ARCHITECTURE.md).
+ * Types with no code behind them: the platform must say what kind of context it hands out. And the names by which
+ * the engine, and updates that many machines agree on, reach a device: a call that no bundler can drop, as it may drop what an entry does (ARCHITECTURE.md).
  */
 const exceptions = new Set([
   "trace/engine.ts -> compose.ts",
+  "distributed/update.ts -> compose.ts",
   "platform/types.ts -> runtime/gl-types.ts",
   "platform/headless-gl.ts -> runtime/gl-types.ts",
 ]);

@@ -82,6 +82,8 @@ const updateGroup = record({
   rule: text(64),
   flags,
   settings: list(finite, 16),
+  /** What each of its states begins with. */
+  initial: list(finite, 8),
   /** Positions in the model's list of trained parameters. */
   params: list(range, 512),
 });
@@ -109,9 +111,16 @@ const data = record({ length: u32, epochs: u32, shuffle: flag, seed: whole(Numbe
 export type DataPlan = Checked<typeof data>;
 
 const codec = oneOf(codecNames);
+
 const name = text(128);
 const hash = text(32);
 const slots = list(u16, 4096);
+
+/** What is left of an epoch after a step; null where users bring their own samples. */
+const left = orNull(record({ epoch: u32, ranges }));
+
+/** A state that is about to be sent: see transfer.ts. */
+const offer = { step: u32, count: u32, states: whole(8), hash, left };
 
 /** What workers say. */
 const fromWorkers = {
@@ -124,8 +133,8 @@ const fromWorkers = {
   end: record({ step: u32, attempt: u16, samples: u32, loss: orNull(finite), update }),
   /** It holds the state after `step`, whose hash this is. */
   applied: record({ step: u32, hash }),
-  /** Its state is at hand: after which step, how long. */
-  donation: record({ step: u32, bytes: u32, states: whole(8), count: u32, hash }),
+  /** Its state is at hand. */
+  donation: record(offer),
   /** Asks for a part of a snapshot. */
   pull: record({ step: u32, offset: u32 }),
   /** It has no more data, and goes on applying what the others do. */
@@ -140,13 +149,15 @@ const fromServer = {
   refused: record({ reason: text(2048) }),
   /** Asks for the worker's state, chunk by chunk. */
   donate: record({}),
-  /** Says of what step the state is that it must take over; null: the worker's own is right. */
-  heal: record({ step: u32, bytes: u32, states: whole(8), count: u32, hash }),
+  /** The state it must take over. */
+  heal: record(offer),
+  /** The state it said it has is right. */
+  keep: record({ step: u32 }),
   pull: record({ step: u32, offset: u32 }),
   open: record({ step: u32, attempt: u16, roster: slots, epoch: u32, lease: orNull(ranges) }),
   /** Chunks to send again, as ranges of their numbers. */
   abort: record({ step: u32, attempt: u16, roster: slots, resend: list(range, 2048) }),
-  commit: record({ step: u32, attempt: u16, roster: slots, samples: u32, loss: orNull(finite), update, hash: flag }),
+  commit: record({ step: u32, roster: slots, samples: u32, loss: orNull(finite), update, hash: flag, left }),
   /** How many workers there are. */
   members: record({ count: u16 }),
   collected: record({ seq: u32, roster: slots }),
