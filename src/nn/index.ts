@@ -10,6 +10,7 @@ export {
   InstanceNorm3d,
   type RunningNormOptions,
 } from "./batch-norm.ts";
+export { type Clipped, clipGradNorm, clipGradValue } from "./clip.ts";
 export { Flatten, Identity, Sequential } from "./container.ts";
 export {
   Conv1d,
@@ -25,6 +26,7 @@ export {
   ConvTranspose3d,
   type ConvTranspose3dOptions,
 } from "./conv.ts";
+export { EMA, type EMAOptions } from "./ema.ts";
 export { Embedding, type EmbeddingLayerOptions } from "./embedding.ts";
 export { Dropout } from "./dropout.ts";
 export * as functional from "./functional.ts";
@@ -55,6 +57,7 @@ export {
   SoftMarginLoss,
   TripletMarginLoss,
 } from "./loss.ts";
+export { lora, type LoraOptions, loraStateDict, mergeLora } from "./lora.ts";
 export { Module, type Named, type Part, type TensorModule } from "./module.ts";
 export type { LoadReport, StateDict } from "./state-dict.ts";
 export { GroupNorm, type GroupNormOptions, LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.ts";
@@ -72,6 +75,13 @@ export {
   MaxPool2d,
   MaxPool3d,
 } from "./pool.ts";
+export {
+  removeSpectralNorm,
+  removeWeightNorm,
+  spectralNorm,
+  type SpectralNormOptions,
+  weightNorm,
+} from "./reparametrize.ts";
 export { GRU, LSTM, type LSTMOptions, type RecurrentOptions, RNN, type RNNOptions } from "./recurrent.ts";
 export { GRUCell, LSTMCell, RNNCell, type RNNCellOptions } from "./recurrent-cell.ts";
 export { Parameter, StateTensor as Buffer } from "../trace/index.ts";

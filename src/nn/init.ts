@@ -41,14 +41,12 @@ export const uniformValues = (shape: Shape, low: number, high: number, generator
 
 /** Normal by Box and Muller, in double precision; one of its two results is used. */
 export const normalValues = (shape: Shape, mean: number, std: number, generator?: Generator): Tensor =>
-  filled(
-    shape,
-    (next) => {
-      const [u, v] = [next(), next()];
-      return mean + std * Math.sqrt(-2 * Math.log(1 - u)) * Math.cos(2 * Math.PI * v);
-    },
-    generator,
-  );
+  filled(shape, (next) => mean + std * normalOf(next), generator);
+
+function normalOf(next: () => number): number {
+  const [u, v] = [next(), next()];
+  return Math.sqrt(-2 * Math.log(1 - u)) * Math.cos(2 * Math.PI * v);
+}
 
 function assign(p: Tensor, values: Tensor | number): Tensor {
   return noGrad(() => p.copy_(values));
@@ -68,8 +66,106 @@ export const ones = (p: Tensor): Tensor => constant(p, 1);
 const tensorOf = (p: Tensor, value: number): Tensor =>
   tensor(new Float32Array(numel(p.shape)).fill(value), { shape: p.shape });
 
+export interface TruncatedOptions extends InitOptions {
+  readonly mean?: number;
+  readonly std?: number;
+  /** Values lie in [a, b]. Default -2 and 2, whatever the std. */
+  readonly a?: number;
+  readonly b?: number;
+}
+
+/** Normal, drawn again until within [a, b]. Throws TexgradError where less than one draw in a thousand is. */
+export function truncNormal(
+  p: Tensor,
+  { mean = 0, std = 1, a = -2, b = 2, generator = defaultGenerator }: TruncatedOptions = {},
+): Tensor {
+  const draw = (next: () => number): number => {
+    for (let i = 0; i < 10_000; i++) {
+      const value = mean + std * normalOf(next);
+      if (value >= a && value <= b) return value;
+    }
+    throw new TexgradError(`init.truncNormal: [${a}, ${b}] holds almost nothing of mean ${mean} and std ${std}`);
+  };
+  return assign(p, filled(p.shape, draw, generator));
+}
+
+/** Ones on the diagonal of a matrix. */
+export function eye(p: Tensor): Tensor {
+  const [rows, columns] = p.shape;
+  if (p.ndim !== 2) throw new ShapeError(`init.eye: a parameter of shape ${show(p.shape)}; it takes a matrix`);
+  const values = new Float32Array(numel(p.shape));
+  for (let i = 0; i < Math.min(rows!, columns!); i++) values[i * columns! + i] = 1;
+  return assign(p, tensor(values, { shape: p.shape }));
+}
+
+/** A convolution that hands its channels on, in each group: 1 in the middle of a kernel [out, in, ..k]. */
+export function dirac(p: Tensor, groups = 1): Tensor {
+  const [out, inputs, ...kernel] = p.shape;
+  if (p.ndim < 3 || p.ndim > 5 || out! % groups !== 0) {
+    throw new ShapeError(
+      `init.dirac: shape ${show(p.shape)} in ${groups} groups; it takes [out, in, ..k] of 3 to 5 axes`,
+    );
+  }
+  const values = new Float32Array(numel(p.shape));
+  const size = numel(kernel);
+  const middle = kernel.reduce((at, k) => at * k + Math.floor(k / 2), 0);
+  const perGroup = out! / groups;
+  for (let o = 0; o < out!; o++) {
+    const i = o % perGroup;
+    if (i < inputs!) values[(o * inputs! + i) * size + middle] = 1;
+  }
+  return assign(p, tensor(values, { shape: p.shape }));
+}
+
+/** gain Q of a random matrix, rows or columns orthonormal, whichever are fewer. Saxe et al. (2014). */
+export function orthogonal(p: Tensor, { gain = 1, generator = defaultGenerator }: XavierOptions = {}): Tensor {
+  if (p.ndim < 2) throw new ShapeError(`init.orthogonal: a parameter of shape ${show(p.shape)}; it takes [out, ..]`);
+  const rows = p.shape[0]!;
+  const columns = numel(p.shape.slice(1));
+  const [count, length] = rows < columns ? [rows, columns] : [columns, rows];
+  const source = units(generator);
+  const draw = (): number => normalOf(() => source.next().value);
+  const found: Float64Array[] = [];
+  for (let i = 0; i < count; i++) {
+    const v = Float64Array.from({ length }, draw);
+    // Gram and Schmidt, twice: once leaves a trace of the others where v nearly lies among them.
+    for (const q of [...found, ...found]) {
+      const along = q.reduce((sum, e, k) => sum + e * v[k]!, 0);
+      q.forEach((e, k) => (v[k]! -= along * e));
+    }
+    const norm = Math.hypot(...v);
+    found.push(v.map((e) => e / norm));
+  }
+  const values = new Float32Array(rows * columns);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) {
+      values[r * columns + c] = gain * (rows < columns ? found[r]![c]! : found[c]![r]!);
+    }
+  }
+  return assign(p, tensor(values, { shape: p.shape }));
+}
+
+/** N(0, std^2) with a part `sparsity` of each column 0, in random places. Martens (2010). A matrix. */
+export function sparse(
+  p: Tensor,
+  sparsity: number,
+  { std = 0.01, generator = defaultGenerator }: InitOptions & { readonly std?: number } = {},
+): Tensor {
+  const [rows, columns] = p.shape;
+  if (p.ndim !== 2) throw new ShapeError(`init.sparse: a parameter of shape ${show(p.shape)}; it takes a matrix`);
+  if (!(sparsity >= 0 && sparsity <= 1)) throw new TexgradError(`init.sparse: sparsity is ${sparsity}; it is 0 to 1`);
+  const source = units(generator);
+  const next = (): number => source.next().value;
+  const values = Float32Array.from({ length: numel(p.shape) }, () => std * normalOf(next));
+  for (let c = 0; c < columns!; c++) {
+    const order = Array.from({ length: rows! }, (_, r) => [next(), r] as const).sort(([x], [y]) => x - y);
+    for (const [, r] of order.slice(0, Math.ceil(sparsity * rows!))) values[r * columns! + c] = 0;
+  }
+  return assign(p, tensor(values, { shape: p.shape }));
+}
+
 /** What a nonlinearity does to a standard deviation, to be undone by the weights. */
-export type Nonlinearity = "linear" | "sigmoid" | "tanh" | "relu" | "leakyRelu";
+export type Nonlinearity = "linear" | "sigmoid" | "tanh" | "relu" | "leakyRelu" | "selu";
 
 /** `param`: the negative slope of leakyRelu, 0.01 unless given. */
 export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number {
@@ -79,6 +175,8 @@ export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number 
       return 1;
     case "tanh":
       return 5 / 3;
+    case "selu":
+      return 3 / 4;
     case "relu":
       return Math.SQRT2;
     case "leakyRelu":
