@@ -12,22 +12,31 @@ const inputsOf = (n: Node): readonly Node[] => n.inputs;
 export function topologicalOrder(roots: readonly Node[], below: (n: Node) => readonly Node[] = inputsOf): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();
-  const path: { readonly node: Node; readonly needs: readonly Node[]; next: number }[] = [];
+  // The path from a root to the node at hand, what each node on it needs, and which of that comes next.
+  const path: Node[] = [];
+  const needs: (readonly Node[])[] = [];
+  const next: number[] = [];
+  const enter = (n: Node): void => {
+    seen.add(n);
+    path.push(n);
+    needs.push(below(n));
+    next.push(0);
+  };
   for (const root of roots) {
-    if (seen.has(root)) continue;
-    seen.add(root);
-    path.push({ node: root, needs: below(root), next: 0 });
+    if (!seen.has(root)) enter(root);
     while (path.length > 0) {
-      const top = path[path.length - 1]!;
-      if (top.next === top.needs.length) {
-        order.push(top.node);
+      const top = path.length - 1;
+      const i = next[top]!;
+      if (i < needs[top]!.length) {
+        next[top] = i + 1;
+        const input = needs[top]![i]!;
+        if (!seen.has(input)) enter(input);
+      } else {
+        order.push(path[top]!);
         path.pop();
-        continue;
+        needs.pop();
+        next.pop();
       }
-      const input = top.needs[top.next++]!;
-      if (seen.has(input)) continue;
-      seen.add(input);
-      path.push({ node: input, needs: below(input), next: 0 });
     }
   }
   return order;

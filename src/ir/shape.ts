@@ -36,8 +36,9 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   const out = new Array<number>(rank);
   for (let i = 1; i <= rank; i++) {
-    const x = a[a.length - i] ?? 1;
-    const y = b[b.length - i] ?? 1;
+    // Not a[-1] ?? 1: a read before the start makes V8 treat the array as a dictionary.
+    const x = i <= a.length ? a[a.length - i]! : 1;
+    const y = i <= b.length ? b[b.length - i]! : 1;
     if (x !== y && x !== 1 && y !== 1) {
       throw new ShapeError(
         `${op}: ${show(a)} and ${show(b)} do not broadcast: axis -${i} is ${x} in one and ${y} in the other` +

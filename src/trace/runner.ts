@@ -241,10 +241,12 @@ export class Runner {
     run.retired = true;
     run.walk = null;
     const stale = graph === null || run.values.length === 0 ? null : staleNodes(graph);
+    const known: (Gone | undefined)[] = [];
+    const why = (leaf: number): Gone => (known[leaf] ??= goneLeaf(graph!.order[leaf]!));
     for (const v of run.values) {
       if (v.run !== run) continue;
       const leaf = stale?.[v.number] ?? -1;
-      const gone = leaf >= 0 ? goneLeaf(graph!.order[leaf]!) : (run.replayed?.gone(v.number) ?? null);
+      const gone = leaf >= 0 ? why(leaf) : (run.replayed?.gone(v.number) ?? null);
       if (gone !== null) v.forget(gone);
     }
     if (run.carried.length === 0 || this.#history.push(run) <= HISTORY) return;

@@ -160,10 +160,11 @@ function recorded(answers: Answers, base: object): RecordingGl & { readonly targ
   const gl: Record<string, unknown> = { ...base, canvas };
   for (const name of methods) {
     const answer = answers[name]!;
+    const isMaking = /^create|^fenceSync$|^getUniformLocation$/.test(name);
     gl[name] = (...args: readonly unknown[]) => {
       out.count++;
       const result = answer(...args);
-      if (/^create|^fenceSync$|^getUniformLocation$/.test(name)) {
+      if (isMaking) {
         const kind = name === "getUniformLocation" ? `${names.show(args[0])}.${String(args[1])}#` : name.slice(6);
         names.add(kind.charAt(0).toLowerCase() + kind.slice(1), result);
       }

@@ -57,7 +57,13 @@ describe.each<[Rule, number]>([
 describe("host time of a repeated step (trace, lookup, replay on a stub context)", () => {
   // In a process of its own, bundled as a user's program would be: the test runner's module proxies cost more than
   // the step does.
-  it.each<Rule>(["sgd", "adam"])("is under 0.5 ms with %s, and runs no pass", async (rule) => {
+  it.each([
+    ["the MLP with SGD", "sgd", 0.5],
+    ["the MLP with Adam", "adam", 0.5],
+    // 992 nodes and 166 draws: 1.5 ms looked up, 0.10 ms compiled, on the 2 busy cores this was written on.
+    ["ResNet-18", "resnet", 5],
+    ["ResNet-18, compiled", "resnet-compiled", 0.5],
+  ] as const)("of %s (%s) is under %f ms, and runs no pass", { timeout: 120_000 }, async (_, subject, bound) => {
     const folder = await mkdtemp(join(tmpdir(), "texgrad-host-"));
     try {
       const outfile = join(folder, "host.mjs");
@@ -73,11 +79,11 @@ describe("host time of a repeated step (trace, lookup, replay on a stub context)
           texgrad: fileURLToPath(new URL("../../src/index.ts", import.meta.url)),
         },
       });
-      const { stdout } = await promisify(execFile)(process.execPath, [outfile, rule]);
+      const { stdout } = await promisify(execFile)(process.execPath, [outfile, subject]);
       const { ms, plans } = JSON.parse(stdout) as { ms: number; plans: number };
-      console.log(`host time of a ${rule} step: ${ms.toFixed(3)} ms, best of 5`);
+      console.log(`host time of a step, ${subject}: ${ms.toFixed(3)} ms, best of 5`);
       expect(plans).toBe(0);
-      expect(ms).toBeLessThan(0.5);
+      expect(ms).toBeLessThan(bound);
     } finally {
       await rm(folder, { recursive: true });
     }
