@@ -2,6 +2,7 @@
  * texgrad's public entry: tensors, gradients, devices, errors; networks in `nn` and `F`, optimizers in `optim`, data.
  */
 export * from "./trace/public.ts";
+export * from "./functions/index.ts";
 export * as nn from "./nn/index.ts";
 export * as F from "./nn/functional.ts";
 export * as optim from "./optim/index.ts";

@@ -9,6 +9,7 @@ import { apply, type Tensor } from "../trace/index.ts";
 
 export * from "./functional-activation.ts";
 export * from "./functional-dropout.ts";
+export * from "./functional-image.ts";
 export * from "./functional-norm.ts";
 export * from "./functional-sequence.ts";
 export * from "./functional-spatial.ts";

@@ -9,7 +9,7 @@
  *             result of the next submit, as reading `p.grad` does.
  */
 export * from "./public.ts";
-export { apply, numberDtype, scalar, type Scalar } from "./handle.ts";
+export { apply, numberDtype, scalar } from "./handle.ts";
 export { updateRule, setting, applyUpdates } from "./update.ts";
 export type { ParameterUpdate, UpdateRule } from "./update.ts";
 export { loadValues } from "./batch.ts";

@@ -1,9 +1,9 @@
 /** The part of Tensor that reduces axes. One documented line an op. */
 import { keeping, maxAlong, mean, minAlong, keepAxes } from "../ir/compose/reduction.ts";
 import { logSoftmax, logsumexp, softmax } from "../ir/compose/softmax.ts";
+import { variance } from "../ir/compose/statistics.ts";
 import type { Node } from "../ir/node.ts";
 import * as ops from "../ir/ops/index.ts";
-import { count } from "../ir/ops/leaf.ts";
 import { numel, normalizeAxes, normalizeAxis } from "../ir/shape.ts";
 import { apply } from "./handle.ts";
 import type { Tensor } from "./tensor.ts";
@@ -85,13 +85,6 @@ function position(
     },
     [t],
   );
-}
-
-/** Mean of squared distances from the mean, over n - correction. */
-function variance(x: Node, axes: readonly number[], correction: number): Node {
-  const centred = ops.sub(x, keeping(mean, x, axes));
-  const n = numel(axes.map((a) => x.shape[a]!));
-  return ops.div(ops.sum(ops.mul(centred, centred), axes), count(Math.max(0, n - correction)));
 }
 
 const asBool = (x: Node): Node => ops.cast(x, "bool");

@@ -1,0 +1,121 @@
+/**
+ * Functions of single elements, with torch's names: what is not a method of Tensor. Tensors broadcast by numpy's rule; a
+ * number is a uniform of its own. Not here: activations (src/nn/functional-activation.ts).
+ */
+import * as compose from "../ir/compose/index.ts";
+import { DtypeError } from "../ir/errors.ts";
+import type { Node } from "../ir/node.ts";
+import * as ops from "../ir/ops/index.ts";
+import { apply, scalar, type Tensor } from "../trace/index.ts";
+import {
+  binaryFloat,
+  binaryPromoted,
+  floated,
+  unaryAny,
+  unaryFloat,
+  type Binary,
+  type Operand,
+  type Unary,
+} from "./lift.ts";
+
+/** exp(x) - 1, exact near 0. */
+export const expm1: Unary = /* @__PURE__ */ unaryFloat(ops.expm1);
+/** log(1 + x), exact near 0. */
+export const log1p: Unary = /* @__PURE__ */ unaryFloat(ops.log1p);
+/** 2 to the x. */
+export const exp2: Unary = /* @__PURE__ */ unaryFloat(compose.exp2);
+/** Logarithm to base 2. */
+export const log2: Unary = /* @__PURE__ */ unaryFloat(compose.log2);
+/** Logarithm to base 10. */
+export const log10: Unary = /* @__PURE__ */ unaryFloat(compose.log10);
+/** Tangent, x in radians. */
+export const tan: Unary = /* @__PURE__ */ unaryFloat(compose.tan);
+/** The angle in [-pi/2, pi/2] whose sine is x; NaN outside [-1, 1]. */
+export const asin: Unary = /* @__PURE__ */ unaryFloat(ops.asin);
+/** The angle in [0, pi] whose cosine is x; NaN outside [-1, 1]. */
+export const acos: Unary = /* @__PURE__ */ unaryFloat(ops.acos);
+/** The angle in [-pi/2, pi/2] whose tangent is x. */
+export const atan: Unary = /* @__PURE__ */ unaryFloat(compose.atan);
+/** Hyperbolic sine. */
+export const sinh: Unary = /* @__PURE__ */ unaryFloat(compose.sinh);
+/** Hyperbolic cosine. */
+export const cosh: Unary = /* @__PURE__ */ unaryFloat(compose.cosh);
+/** Inverse hyperbolic sine. */
+export const asinh: Unary = /* @__PURE__ */ unaryFloat(compose.asinh);
+/** Inverse hyperbolic cosine; NaN below 1. */
+export const acosh: Unary = /* @__PURE__ */ unaryFloat(compose.acosh);
+/** Inverse hyperbolic tangent; NaN outside [-1, 1]. */
+export const atanh: Unary = /* @__PURE__ */ unaryFloat(compose.atanh);
+/** The error function. */
+export const erf: Unary = /* @__PURE__ */ unaryFloat(ops.erf);
+/** 1 - erf(x), exact where erf is near 1. */
+export const erfc: Unary = /* @__PURE__ */ unaryFloat(ops.erfc);
+/** x without its fraction, toward 0. */
+export const trunc: Unary = /* @__PURE__ */ unaryAny(compose.trunc);
+/** x - trunc(x). */
+export const frac: Unary = /* @__PURE__ */ unaryFloat(compose.frac);
+/** Whether x is NaN: bool. */
+export const isnan: Unary = /* @__PURE__ */ unaryAny(compose.isNaN);
+/** Whether x is one of the infinities: bool. */
+export const isinf: Unary = /* @__PURE__ */ unaryAny(compose.isinf);
+/** Whether x is neither NaN nor infinite: bool. */
+export const isfinite: Unary = /* @__PURE__ */ unaryAny(compose.isfinite);
+/** Whether the sign of x is set, that of -0 included: bool. */
+export const signbit: Unary = /* @__PURE__ */ unaryAny(compose.signbit);
+
+/** log(x / (1 - x)); with eps, x is first brought to [eps, 1 - eps]. */
+export const logit = (x: Tensor, eps: number | null = null): Tensor =>
+  apply((e) => compose.logit(floated(e), eps === null ? undefined : scalar(eps)), [x]);
+
+/** The angle in [-pi, pi] of the point (b, a): the tangent is a / b. */
+export const atan2: Binary = /* @__PURE__ */ binaryFloat("atan2", ops.atan2);
+/** sqrt(a^2 + b^2), no square of which overflows. */
+export const hypot: Binary = /* @__PURE__ */ binaryFloat("hypot", compose.hypot);
+/** log(exp(a) + exp(b)). */
+export const logaddexp: Binary = /* @__PURE__ */ binaryFloat("logaddexp", compose.logaddexp);
+/** log2(2^a + 2^b). */
+export const logaddexp2: Binary = /* @__PURE__ */ binaryFloat("logaddexp2", compose.logaddexp2);
+/** a log(b), 0 where a is 0. */
+export const xlogy: Binary = /* @__PURE__ */ binaryFloat("xlogy", compose.xlogy);
+/** a log(1 + b), 0 where a is 0. */
+export const xlog1py: Binary = /* @__PURE__ */ binaryFloat("xlog1py", compose.xlog1py);
+/** |a| with the sign of b, that of -0 included. */
+export const copysign: Binary = /* @__PURE__ */ binaryFloat("copysign", compose.copysign);
+/** 0 where a is below 0, 1 above, b at 0. */
+export const heaviside: Binary = /* @__PURE__ */ binaryPromoted("heaviside", compose.heaviside);
+
+type OnNodes = (a: Node, b: Node) => Node;
+
+const whole =
+  (op: string, f: OnNodes): OnNodes =>
+  (a, b) => {
+    if (a.dtype === "u32" || a.dtype === "bool") {
+      throw new DtypeError(`${op}: got ${a.dtype}, takes f32, i32; x.cast("i32") would fit`);
+    }
+    return f(a, b);
+  };
+
+/** a - b trunc(a / b), with the sign of a, as C. The gradient of b is -trunc(a / b). f32 and i32. */
+export const fmod: Binary = /* @__PURE__ */ binaryPromoted("fmod", /* @__PURE__ */ whole("fmod", compose.fmod));
+/** a - b floor(a / b), with the sign of b, as Python's %. f32 and i32. */
+export const remainder: Binary = /* @__PURE__ */ binaryPromoted(
+  "remainder",
+  /* @__PURE__ */ whole("remainder", compose.remainder),
+);
+/** floor(a / b), as Python's //. f32 and i32; of i32 exact. */
+export const floorDivide: Binary = /* @__PURE__ */ binaryPromoted(
+  "floorDivide",
+  /* @__PURE__ */ whole("floorDivide", compose.floorDivide),
+);
+
+/** start + weight (end - start); weight a tensor or a number. */
+export function lerp(start: Tensor, end: Tensor, weight: Operand): Tensor {
+  return typeof weight === "number"
+    ? apply((a, b) => compose.lerp(a, b, scalar(weight)), [start, end])
+    : apply(compose.lerp, [start, end, weight]);
+}
+
+/** NaN as `nan`, the infinities as `posinf` and `neginf`: by default 0 and the largest and lowest f32. */
+export function nanToNum(x: Tensor, nan = 0, posinf = compose.HIGHEST, neginf = compose.LOWEST): Tensor {
+  return apply((e) => compose.nanToNum(e, scalar(nan), scalar(posinf), scalar(neginf)), [x]);
+}
