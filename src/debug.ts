@@ -4,6 +4,15 @@
 export { cutReasons, type CutReason, type Kernel } from "./ir/kernel.ts";
 export { foldReasons, type KernelPlan, type NodeFate, type PlanRecord, type TracedFate } from "./ir/plan.ts";
 export type { PlanInfo } from "./runtime/compile.ts";
+export {
+  countingDevice,
+  type CountingDevice,
+  type CountingOptions,
+  type Counts,
+  type DeviceKind,
+  type DrawCounts,
+  type PlanCounts,
+} from "./runtime/counting.ts";
 export { type DescribedPlan, describePlan, type PlanFiles, type PlanIndex } from "./runtime/describe.ts";
 export { observePlans } from "./runtime/observe.ts";
 export { captureLines } from "./trace/lines.ts";

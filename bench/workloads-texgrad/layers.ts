@@ -19,17 +19,19 @@ export interface TrainingInputs {
   readonly x: Input;
   readonly y: { readonly index: Input };
   readonly lr: number;
+  /** Default plain SGD. */
+  readonly optimizer?: "sgd" | "adam";
 }
 
-/** Cross entropy of the labels, plain SGD; `first` is the parameter that is read from. */
+/** Cross entropy of the labels; `first` is the parameter that is read from. */
 export function classifier(
   net: nn.Module & { forward(x: Tensor): Tensor },
   first: nn.Parameter,
-  { x, y, lr }: TrainingInputs,
+  { x, y, lr, optimizer = "sgd" }: TrainingInputs,
 ): Workload {
   const images = toTensor(x);
   const classes = toTensor(y.index);
-  const opt = new optim.SGD(net.parameters(), { lr });
+  const opt = optimizer === "adam" ? new optim.Adam(net.parameters(), { lr }) : new optim.SGD(net.parameters(), { lr });
   return training(() => {
     const loss = F.crossEntropy(net.forward(images), classes);
     opt.zeroGrad();

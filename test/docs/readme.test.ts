@@ -2,26 +2,16 @@
  * What README says in figures and in GLSL is what the library does. (That its snippets run is snippets.test.ts.)
  */
 import { readFileSync } from "node:fs";
-import { beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { F, nn, optim, setDevice, tensor, type Tensor } from "texgrad";
-import { createWebglDevice, type WebglDevice } from "../../src/runtime/device.ts";
-import { stubCapabilities, stubGl } from "../support/recording-gl.ts";
+import { countingDevice, type Counts, type DeviceKind } from "texgrad/debug";
 
 const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-/** Tables are padded by the formatter. */
-const words = readme.replaceAll(/ +/g, " ");
 
-let device: WebglDevice;
-let sources: string[];
-beforeEach(() => {
-  device = createWebglDevice(stubGl().gl, { capabilities: stubCapabilities, readsSynchronously: true });
-  sources = [];
-  device.onPlan = ({ programs }) => sources.push(...programs.map((p) => p.source));
+/** One repeated SGD step of an MLP with relu between layers of these sizes. */
+function stepOf(sizes: readonly number[], kind: DeviceKind): Counts {
+  const device = countingDevice(kind);
   setDevice(device);
-});
-
-/** Draws of one repeated SGD step of an MLP with relu between layers of these sizes. */
-function drawsOf(sizes: readonly number[]): number {
   const layers = sizes.slice(1).map((out, i) => new nn.Linear(sizes[i]!, out));
   const opt = new optim.SGD(
     layers.flatMap((l) => [...l.parameters()]),
@@ -37,23 +27,35 @@ function drawsOf(sizes: readonly number[]): number {
     opt.step();
   };
   step();
-  const before = device.counters.draws;
+  device.take();
   step();
-  return device.counters.draws - before;
+  return device.take();
+}
+
+const programsOf = ({ plans }: Counts): number => plans.reduce((n, { plan }) => n + plan.programs, 0);
+
+/** The first group of `at` with the number in the place of what stands there, in as many columns. */
+function figure(text: string, at: RegExp, n: number): string {
+  expect(text).toMatch(at);
+  return text.replace(at, (_, before: string, old: string) => before + String(n).padStart(old.length));
 }
 
 describe("README", () => {
   it("shows the GLSL its example becomes", () => {
-    drawsOf([784, 128, 10]);
+    const { plans } = stepOf([784, 128, 10], "gpu");
     const shown = /```glsl\n([^`]*)```/.exec(readme)![1]!;
-    expect(sources).toContain(shown);
+    expect(plans.flatMap(({ plan }) => plan.draws.map((d) => d.source))).toContain(shown);
   });
 
-  it("counts the draws of the example and of the table's network", () => {
-    expect(readme).toContain(`forward, backward and update: ${drawsOf([784, 128, 10])} draws`);
-    sources.length = 0;
-    const draws = drawsOf([784, 256, 128, 10]);
-    expect(words).toContain(`| draws of an MLP 784-256-128-10 training step (cross entropy, SGD) | ${draws} |`);
-    expect(words).toContain(`| programs of it | ${new Set(sources).size} |`);
+  it("counts the draws of the example and of the table's network, on the peers' kind of device (npm run docs)", async () => {
+    const table = stepOf([784, 256, 128, 10], "software");
+    let page = figure(
+      readme,
+      /(forward, backward and update: )(\d+)(?= draws)/,
+      stepOf([784, 128, 10], "software").draws,
+    );
+    page = figure(page, /(\| draws of an MLP 784-256-128-10 training step[^|]*\|)( +\d+)/, table.draws);
+    page = figure(page, /(\| programs of it +\|)( +\d+)/, programsOf(table));
+    await expect(page).toMatchFileSnapshot("../../README.md");
   });
 });

@@ -1,6 +1,7 @@
 /**
  * Draws of training steps, counted from the plan and derived by hand: counts come from laws, so they hold for programs
- * no source names. Batches of one class and other learning rates give no new program text.
+ * no source names. Batches of one class and other learning rates give no new program text. The bench's workloads are
+ * counted in test/docs/counts.test.ts.
  */
 import { describe, expect, test } from "vitest";
 import { F, nn, optim, realize, tensor, type Tensor } from "texgrad";
