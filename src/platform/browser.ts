@@ -1,7 +1,7 @@
 /**
  * texgrad's platform in a page or a worker. Nothing here may be imported by Node's side, nor the other way round.
  */
-import type { ContextResult, Platform } from "./types.ts";
+import type { ContextResult, Platform, TextStorage } from "./types.ts";
 
 export const platform: Platform = {
   name: "browser",
@@ -80,4 +80,36 @@ async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
   link.click();
   // The download has its own hold on the bytes once the click is handled.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** One object store of texts. */
+export function openStorage(place = "texgrad"): TextStorage {
+  const STORE = "texts";
+  const settled = <T>(request: IDBRequest<T>, doing: string): Promise<T> =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(new Error(`${doing} IndexedDB ${place}: ${String(request.error)}`));
+    });
+  const inStore = async <T>(
+    mode: IDBTransactionMode,
+    doing: string,
+    use: (store: IDBObjectStore) => IDBRequest<T>,
+  ): Promise<T> => {
+    if (typeof indexedDB === "undefined") throw new Error(`${doing} IndexedDB ${place}: there is none here`);
+    const opening = indexedDB.open(place, 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+    const database = await settled(opening, "open");
+    try {
+      return await settled(use(database.transaction(STORE, mode).objectStore(STORE)), doing);
+    } finally {
+      database.close();
+    }
+  };
+  return {
+    async read(name) {
+      const text = await inStore<unknown>("readonly", "read", (store) => store.get(name));
+      return typeof text === "string" ? text : null;
+    },
+    write: (name, text) => inStore("readwrite", "write", (store) => store.put(text, name)).then(() => undefined),
+  };
 }

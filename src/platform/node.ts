@@ -2,10 +2,12 @@
  * texgrad's platform in Node. Not here: how a context is made; see headless-gl.ts.
  */
 import { randomUUID } from "node:crypto";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createHeadlessContext } from "./headless-gl.ts";
-import type { Platform } from "./types.ts";
+import type { Platform, TextStorage } from "./types.ts";
 
 export const platform: Platform = {
   name: "node",
@@ -20,6 +22,32 @@ export const platform: Platform = {
   write: (text) => void process.stderr.write(text),
   warn: (text) => void process.stderr.write(`texgrad: ${text}\n`),
 };
+
+/** A name becomes a file's: what no file may be called by becomes a dash. */
+export function openStorage(place = cacheFolder()): TextStorage {
+  const path = (name: string): string => join(place, `${name.replaceAll(/[^\w.]+/g, "-")}.json`);
+  return {
+    async read(name) {
+      try {
+        return await readFile(path(name), "utf8");
+      } catch (error) {
+        if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+        throw new Error(`read ${path(name)}: ${describe(error)}`, { cause: error });
+      }
+    },
+    async write(name, text) {
+      try {
+        await mkdir(place, { recursive: true });
+      } catch (error) {
+        throw new Error(`write ${path(name)}: ${describe(error)}`, { cause: error });
+      }
+      await writeBytes(path(name), new TextEncoder().encode(text));
+    },
+  };
+}
+
+/** As the XDG base directory specification has it. */
+const cacheFolder = (): string => join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "texgrad");
 
 async function readBytes(location: string): Promise<Uint8Array> {
   if (/^https?:/.test(location)) {

@@ -54,5 +54,19 @@ export interface Platform {
   warn(text: string): void;
 }
 
+/** Small texts that outlive the program, by name. */
+export interface TextStorage {
+  /** null where nothing of that name was written. Throws an Error that names the place where it cannot be read. */
+  read(name: string): Promise<string | null>;
+  /** Whole or not at all. */
+  write(name: string, text: string): Promise<void>;
+}
+
+/**
+ * In Node files of the folder `place`, by default `texgrad` in the user's cache folder; in browsers the IndexedDB database
+ * of that name, by default `texgrad`. Apart from `platform`, so that only bundles that keep something hold it.
+ */
+export declare const openStorage: (place?: string) => TextStorage;
+
 /** The platform of the build that runs: the value is that of node.ts or browser.ts. */
 export declare const platform: Platform;

@@ -53,7 +53,8 @@ const GIB = 2 ** 30;
 export interface WebglDevice extends Device {
   readonly gl: WebGL2;
   readonly capabilities: Capabilities;
-  readonly profile: DeviceProfile;
+  /** Plans made from now on follow it; what limits textures stays as it was. */
+  profile: DeviceProfile;
   readonly counters: Counters;
   readonly programs: Programs;
   /** Set by the dump: told of every plan compiled. While it is set, plans keep a record of their passes. */
@@ -76,7 +77,7 @@ class GlDevice implements WebglDevice {
   readonly readsSynchronously: boolean;
   readonly gl: WebGL2;
   readonly capabilities: Capabilities;
-  readonly profile: DeviceProfile;
+  profile: DeviceProfile;
   readonly counters = newCounters();
   readonly programs: Programs;
   onPlan: ((info: PlanInfo) => void) | null = null;
