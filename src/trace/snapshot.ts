@@ -7,6 +7,7 @@ import type { DType, HostArray } from "../ir/dtype.ts";
 import { TexgradError } from "../ir/errors.ts";
 import type { Shape } from "../ir/shape.ts";
 import { loadValues } from "./batch.ts";
+import { Cell } from "./cell.ts";
 import { tensor } from "./create.ts";
 import type { Parameter, StateTensor } from "./parameter.ts";
 import { defaultGenerator, Generator } from "./random.ts";
@@ -71,6 +72,9 @@ function taken(part: Keepable, values: Map<Tensor, Promise<HostTensor>>): Restor
     return () => (part.state = state);
   }
   if (part instanceof Tensor) {
+    if (!(part.state instanceof Cell)) {
+      throw new TexgradError("snapshot: a part is no tensor that can be assigned: put it into a StateTensor");
+    }
     const copy = part.detach().clone();
     values.set(copy, read(copy));
     return (arrived) => {

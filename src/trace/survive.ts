@@ -11,6 +11,8 @@ export interface SurviveOptions {
   readonly every?: number;
   /** Milliseconds the context may stay away before the loop gives up and throws. Default 60,000. */
   readonly patience?: number;
+  /** Given each snapshot, with the number of the step it is the state before: for who wants to keep one elsewhere. */
+  readonly onSnapshot?: (state: Snapshot, step: number) => void;
   /** Told of each loss that was survived: the step it happened in, and the one the loop goes on from. */
   readonly onLoss?: (loss: { readonly step: number; readonly from: number }) => void;
 }
@@ -27,7 +29,7 @@ export async function survive<Batch>(
   batches: Iterable<Batch> | AsyncIterable<Batch>,
   parts: Iterable<Keepable>,
   body: (batch: Batch, step: number) => unknown,
-  { every = 50, patience = 60_000, onLoss }: SurviveOptions = {},
+  { every = 50, patience = 60_000, onLoss, onSnapshot }: SurviveOptions = {},
 ): Promise<Snapshot> {
   if (!Number.isSafeInteger(every) || every < 1) {
     throw new TexgradError(`survive: every is ${every}; it must be a whole number >= 1`);
@@ -39,6 +41,7 @@ export async function survive<Batch>(
   let first = 0;
   let step = 0;
   let last = await snapshot(all);
+  onSnapshot?.(last, 0);
   let failed: { readonly error: unknown } | null = null;
   let survived: Promise<void> | null = null;
   let losses = 0;
@@ -52,6 +55,7 @@ export async function survive<Batch>(
         last = made;
         kept.splice(0, at - first);
         first = at;
+        onSnapshot?.(made, at);
       },
       (error: unknown) => {
         if (!(error instanceof ContextLostError)) failed = { error };

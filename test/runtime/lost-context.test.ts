@@ -16,6 +16,7 @@ import {
   randn,
   setDevice,
   snapshot,
+  type Snapshot,
   StateTensor,
   survive,
   tensor,
@@ -245,6 +246,28 @@ describe("an error for a lost context", () => {
     expect(String(await failure(() => run))).toMatch(/^ContextLostError: total: the WebGL context was lost/);
   });
 
+  test("a snapshot kept elsewhere goes on without the context", async () => {
+    const w = new StateTensor(ones([2]));
+    const kept: [number, Snapshot][] = [];
+    const run = survive(
+      [0, 1, 2, 3, 4],
+      [w],
+      async (_, step) => {
+        // Until what is on its way has arrived.
+        await new Promise((resolve) => setTimeout(resolve));
+        w.copy_(w.mul(2));
+        if (step === 3) context.lose();
+        await w.data();
+      },
+      { every: 2, patience: 20, onSnapshot: (state, step) => kept.push([step, state]) },
+    );
+    expect(await failure(() => run)).toBeInstanceOf(ContextLostError);
+    expect(kept.map(([step]) => step)).toEqual([0, 2]);
+    setDevice(referenceDevice());
+    kept.at(-1)![1].restore();
+    expect(await w.tolist()).toEqual([4, 4]);
+  });
+
   test("ends a loop whose context does not come back", async () => {
     const w = new StateTensor(ones([2]));
     const run = survive(
@@ -259,6 +282,17 @@ describe("an error for a lost context", () => {
     );
     expect(await failure(() => run)).toBeInstanceOf(ContextLostError);
     context.restore();
+  });
+});
+
+describe("what cannot be", () => {
+  test("is said before anything is done", async () => {
+    await expect(survive([], [], () => {}, { every: 0 })).rejects.toThrow(
+      "survive: every is 0; it must be a whole number >= 1",
+    );
+    const part = {} as unknown as StateTensor;
+    await expect(snapshot([part])).rejects.toThrow(/^snapshot: a part is no module, optimizer, .* no stateDict\(\)$/);
+    await expect(snapshot([ones([2])])).rejects.toThrow(/tensor that can be assigned/);
   });
 });
 
