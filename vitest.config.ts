@@ -13,7 +13,7 @@ export default defineConfig({
       { find: "#platform", replacement: source("platform/node.ts") },
       { find: /^texgrad$/, replacement: source("index.ts") },
       { find: /^texgrad\/(nn|optim|data)$/, replacement: source("$1/index.ts") },
-      { find: /^texgrad\/(text|debug|reference)$/, replacement: source("$1.ts") },
+      { find: /^texgrad\/(methods|text|debug|reference)$/, replacement: source("$1.ts") },
     ],
   },
   test: {

@@ -27,7 +27,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Public entries and the place where the parts are put together. Those of the root may import everything. */
-const rootFiles = ["compose.ts", "index.ts", "text.ts", "debug.ts", "reference.ts", "prepare.ts"];
+const rootFiles = ["compose.ts", "index.ts", "methods.ts", "text.ts", "debug.ts", "reference.ts", "prepare.ts"];
 const folderEntries = ["nn/index.ts", "optim/index.ts", "data/index.ts"];
 
 /**
