@@ -6,16 +6,17 @@
  * see. What it cannot see, numbers and branches of JavaScript, is compared between the recorded calls, and at the 16th,
  * 32nd, 64th.. call, and then every 1,024 calls, with what the function traces then: a difference is an error.
  */
+import type { DType } from "../ir/dtype.ts";
 import { GradError, TexgradError } from "../ir/errors.ts";
 import { carried, input, uniform } from "../ir/ops/leaf.ts";
-import { sameShape } from "../ir/shape.ts";
+import { sameShape, type Shape } from "../ir/shape.ts";
 import { isHost } from "./cell.ts";
 import { engine } from "./engine.ts";
 import { wrap } from "./handle.ts";
 import { isGradEnabled } from "./mode.ts";
 import { recordedBy, recorder } from "./recorder.ts";
 import { ArgumentSource, Recording } from "./recording.ts";
-import { notReplayed, Replay, type Argument } from "./replay.ts";
+import { notReplayed, Replay, withoutGradient, type Argument } from "./replay.ts";
 import { putTogether, sameOutline, takeApart } from "./structure.ts";
 import { Tensor } from "./tensor.ts";
 import { Value } from "./value.ts";
@@ -67,7 +68,7 @@ export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R):
 }
 
 /** Where a tensor that is given lies: its layout, or null for the host. */
-type Seat = { readonly tensor: Tensor; readonly layout: string | null } | null;
+type Seat = { readonly dtype: DType; readonly shape: Shape; readonly layout: string | null } | null;
 
 /** Arguments that are traced alike, and what is known of calls with them. */
 interface Signature {
@@ -156,11 +157,9 @@ class CompiledFunction {
       );
     }
     this.#learn(recording, signature, known);
-    // What is given back has no gradient, traced or replayed.
     return putTogether(result, isTensor, (t) => {
       const at = stand.indexOf(t);
-      const own = at >= 0 && typeof given[at] === "object" ? given[at] : t;
-      return own.requiresGrad && own.state instanceof Value ? own.detach() : own;
+      return withoutGradient(at >= 0 && typeof given[at] === "object" ? given[at] : t);
     });
   }
 
@@ -227,12 +226,12 @@ function seatOf(a: Argument, i: number): Seat {
     );
   }
   const at = v.stored() ?? engine.reads.fetch(v);
-  return { tensor: a, layout: isHost(at) ? null : at.layout };
+  return { dtype: a.dtype, shape: a.shape, layout: isHost(at) ? null : at.layout };
 }
 
 function sameSeat(a: Seat, b: Seat): boolean {
   if (a === null || b === null) return a === b;
-  return a.layout === b.layout && a.tensor.dtype === b.tensor.dtype && sameShape(a.tensor.shape, b.tensor.shape);
+  return a.layout === b.layout && a.dtype === b.dtype && sameShape(a.shape, b.shape);
 }
 
 /** What stands for an argument in the trace: a leaf of its own. */

@@ -87,6 +87,7 @@ export class Engine {
     v.bornStep = this.#steps;
     v.line = callerLine();
     noteLine(node, v.line);
+    recorder()?.traced(v);
     if (node.inputs.length === 0) {
       if (node.source?.kind === "input") this.#inputBytes += numel(node.shape) * BYTES_PER_ELEMENT;
       return v;
@@ -322,7 +323,7 @@ export class Engine {
       roots.push({ node: cell.pending!, cell, first: false, layout: cell.layout, snapshot: null });
     }
     const want = (v: Value): void => {
-      if (v.node === null || v.run !== null || seen.has(v.node)) return;
+      if (v.run !== null || v.node === null || seen.has(v.node)) return;
       seen.add(v.node);
       roots.push({ node: v.node, cell: null, first: false, layout: null, snapshot: null });
     };

@@ -154,6 +154,7 @@ export function operand(t: Handle, records: boolean = isGradEnabled()): Node {
     return state.differentiable && !(records && t.requiresGrad) ? detach(n) : n;
   }
   state.checkAlive();
+  if (recorder() === null) state.checkOutside();
   if (engine.isHistory(state)) return records && t.requiresGrad ? state.leaf : state.constant;
   const n = state.expression();
   return t.requiresGrad && !records ? detach(n) : n;

@@ -64,6 +64,7 @@ export class Reads {
 
   /** Reads a value, now if it was computed, else with the next submit: at the latest when this job ends. */
   read(v: Value): Promise<HostArray> {
+    v.checkOutside();
     if (v.host !== null) return Promise.resolve(v.host);
     if (v.reading !== null) return v.reading;
     if (v.stored() !== null || v.run !== null) return this.#download(v, this.fetch(v));
@@ -75,6 +76,7 @@ export class Reads {
   }
 
   readSync(v: Value): HostArray {
+    v.checkOutside();
     if (v.host !== null) return v.host;
     const at = this.fetch(v);
     const array = isHost(at) ? at : at.readSync();

@@ -6,6 +6,7 @@ import { TexgradError } from "../ir/errors.ts";
 import type { Handle } from "./handle.ts";
 import type { Root, Run } from "./plan.ts";
 import type { Generator } from "./random.ts";
+import type { Value } from "./value.ts";
 
 /** A step of an optimizer, as far as one that is replayed must know it. */
 export interface Step {
@@ -20,6 +21,8 @@ export interface Step {
 }
 
 export interface Recorder {
+  /** A tensor was traced. */
+  traced(v: Value): void;
   /** A submit has run. */
   submitted(run: Run, roots: readonly Root[]): void;
   /** An optimizer has stepped and counted it. */

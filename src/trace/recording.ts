@@ -116,10 +116,11 @@ export class Recording implements Recorder {
   changesAfter = -1;
   /** Why the call fails, if it does what no replay can. */
   refusal: TexgradError | null = null;
-  readonly #arguments: readonly (Tensor | null)[];
+  #arguments: readonly (Tensor | null)[];
   /** Nodes with a larger id were made by the call. */
   readonly #mark: number = uniform({ kind: "uniform", read: () => 0 }).id;
   readonly #runs: Run[] = [];
+  readonly #traced: Value[] = [];
   readonly #outline: unknown[] = [];
   readonly #places: Place[] = [];
   /** What is wrong with it, in words; it can never be replayed. */
@@ -131,6 +132,10 @@ export class Recording implements Recorder {
   }
 
   // What happens in the call.
+
+  traced(v: Value): void {
+    this.#traced.push(v);
+  }
 
   submitted(run: Run, roots: readonly Root[]): void {
     const { plan, walk } = run;
@@ -236,6 +241,16 @@ export class Recording implements Recorder {
       if (run !== null && p.kind === "result" && run.root(p.number) === null) run.plan.learn(p.number);
     }
     this.changesAfter = changeCount();
+    for (const v of this.#traced) v.isEnclosed = true;
+    for (const t of [...given, ...left]) if (t.state instanceof Value) t.state.isEnclosed = false;
+    this.#letGo();
+  }
+
+  /** Drops what only the call itself needed. */
+  #letGo(): void {
+    this.#traced.length = this.#runs.length = 0;
+    this.#arguments = [];
+    for (const touched of this.gradients.values()) touched.entry = null;
   }
 
   /** Whether the call traced it and no submit has computed it yet. */

@@ -30,6 +30,9 @@ export type Argument = Tensor | number;
 const valueOf = (a: Argument | undefined): Value | null =>
   typeof a === "object" && a.state instanceof Value ? a.state : null;
 
+/** What is given back has no gradient, traced or replayed; parameters are given back as they are. */
+export const withoutGradient = (t: Tensor): Tensor => (t.requiresGrad && t.state instanceof Value ? t.detach() : t);
+
 /** What could not be replayed, because a value it reads is out of reach: the call must be traced. */
 export const notReplayed = Symbol("not replayed");
 
@@ -230,10 +233,10 @@ class Call {
 
   /** A tensor the call leaves behind. */
   tensor(at: Place): Tensor {
-    if (at.kind === "tensor") return at.tensor;
+    if (at.kind === "tensor") return withoutGradient(at.tensor);
     if (at.kind === "result") return wrap(this.value(at.submit, at.number));
     const given = this.#given[at.index]!;
-    if (typeof given !== "number") return given;
+    if (typeof given !== "number") return withoutGradient(given);
     return wrap(engine.trace(uniform({ kind: "uniform", read: () => given }), false, false));
   }
 

@@ -278,6 +278,7 @@ export class Runner {
 
 /** Notes that `run` computed the value. */
 export function place(v: Value, run: Run): boolean {
+  if (v.isDeferred) return false;
   const number = v.node === null ? undefined : run.walk?.number.get(v.node);
   if (number === undefined) return false;
   if (v.run === run) return true;

@@ -6,7 +6,7 @@ import { isHost } from "./cell.ts";
 import { engine } from "./engine.ts";
 import { callerLine } from "./lines.ts";
 import { formatTensor } from "./print.ts";
-import { isRefused, refuseToRecord } from "./recorder.ts";
+import { isRefused, recorder, refuseToRecord } from "./recorder.ts";
 import { GradientTensor } from "./tensor-gradient.ts";
 import { Value } from "./value.ts";
 
@@ -93,6 +93,7 @@ export abstract class ReadingTensor extends GradientTensor {
     if (state.disposed) return "disposed";
     if (state instanceof Value && state.host !== null) return state.host;
     if (numel(state.shape) === 0) return hostArray(state.dtype, 0);
+    if (recorder() !== null) return "traced inside a compiled function";
     if (!engine.device.readsSynchronously) return "not computed yet; await t.print() shows the values";
     try {
       return this.#readSync();

@@ -3,7 +3,7 @@
  */
 import type { DeviceBuffer } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
-import { ContextLostError, DisposedError } from "../ir/errors.ts";
+import { ContextLostError, DisposedError, TexgradError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { carried } from "../ir/ops/leaf.ts";
 import type { Shape } from "../ir/shape.ts";
@@ -57,6 +57,8 @@ export class Value {
   used = false;
   /** Line that traced it, where lines are captured. */
   line = "";
+  /** Whether it was traced inside a compiled function and not given back: later calls do not make it again. */
+  isEnclosed = false;
   /** Why `node` is gone, if it is and `host` is not there. */
   #lost: Gone = "";
   disposed = false;
@@ -176,6 +178,14 @@ export class Value {
     owners.delete(this.#ref!);
     this.own.release();
     this.own = null;
+  }
+
+  /** Throws for what only a compiled function may go on with. */
+  checkOutside(): void {
+    if (!this.isEnclosed) return;
+    throw new TexgradError(
+      "compile: the tensor was made inside a compiled function, which is not traced in every call; return it from there",
+    );
   }
 
   checkAlive(): void {

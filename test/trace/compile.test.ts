@@ -281,6 +281,35 @@ describe("a compiled function", () => {
     expect(calls).toBeLessThan(24);
   });
 
+  test("clips gradients, and goes on from a value it has realized", async () => {
+    const calls = await same(async (wrap) => {
+      const net = new Mlp();
+      const opt = momentum(net.parameters());
+      const step = wrap((x: Tensor, y: Tensor) => {
+        const loss = F.mseLoss(net.forward(x), y);
+        realize(loss);
+        opt.zeroGrad();
+        loss.backward();
+        const grads = [...net.parameters()].map((p) => p.grad!);
+        const norm = grads
+          .map((g) => g.square().sum())
+          .reduce((a, b) => a.add(b))
+          .sqrt();
+        for (const p of net.parameters()) p.grad = p.grad!.div(norm.add(1));
+        opt.step();
+        return [loss, norm];
+      });
+      const out = [];
+      for (let i = 0; i < 12; i++) {
+        const { x, y } = sample(i);
+        const [loss, norm] = step(x, y);
+        out.push(await loss!.item(), await norm!.item(), await net.fc1.bias!.grad!.tolist());
+      }
+      return out;
+    });
+    expect(calls).toBeLessThanOrEqual(6);
+  });
+
   test("leaves gradients for who looks at them", async () => {
     await same(async (wrap) => {
       const net = new Mlp();
@@ -486,6 +515,20 @@ describe("what cannot be frozen is an error", () => {
     expect(() => {
       for (let k = 0; k < 9; k++) f(ones([2]));
     }).toThrow(/it makes state in each call \(parameter\); make it outside/);
+  });
+
+  test("a look from outside at what it did not give back", async () => {
+    let kept: Tensor | null = null;
+    let mask: Tensor | null = null;
+    const f = compile((x: Tensor) => {
+      kept = x.mul(2);
+      // What is made once and used again is a constant.
+      mask ??= ones([2]).mul(3);
+      return kept.add(mask);
+    });
+    for (let i = 0; i < 6; i++) expect(await f(tensor([i, 1])).tolist()).toEqual([2 * i + 3, 5]);
+    await expect(kept!.tolist()).rejects.toThrow(/made inside a compiled function.*return it from there/);
+    expect(() => kept!.add(1)).toThrow(/made inside a compiled function/);
   });
 
   test("hooks, clones and seeds", () => {
