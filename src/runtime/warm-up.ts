@@ -145,13 +145,19 @@ class Stage {
     gl.viewport(0, 0, 1, 1);
     for (const form of forms.size === 0 ? [""] : forms) {
       const kinds = form.split(" ");
-      reads.forEach((format, unit) => {
-        const texture = this.#texture(format, kinds[unit] === "" ? "pp" : (kinds[unit] ?? "pp"), LAYERS);
+      // All made before any is bound: making one unbinds another.
+      const textures = reads.map((format, unit) => this.#texture(format, kinds[unit] || "pp", LAYERS));
+      textures.forEach((texture, unit) => {
         gl.activeTexture(gl.TEXTURE0 + unit);
         gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
       });
       gl.drawArrays(gl.TRIANGLES, 0, 3);
     }
+    // headless-gl refuses to delete an array texture that is bound.
+    reads.forEach((_, unit) => {
+      gl.activeTexture(gl.TEXTURE0 + unit);
+      gl.bindTexture(gl.TEXTURE_2D_ARRAY, null);
+    });
     this.#device.forgetState();
   }
 
@@ -182,6 +188,7 @@ class Stage {
     }
     const [width, height] = [...kind].map((c) => (c === "n" ? 3 : 1));
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, transferOf(gl, format).storage, width ?? 1, height ?? 1, layers);
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, null);
     return texture;
   }
 

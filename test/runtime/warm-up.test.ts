@@ -50,6 +50,8 @@ describe("a fresh device that warmed up", () => {
     const count = recorded.manifest.programs.length;
     expect(await warmUp(recorded.manifest)).toEqual({ compiled: count, known: 0, refused: 0, ignored: null });
     expect(device.counters.programs).toBe(count);
+    // Every draw was one that GL took: formats, samplers and targets agree.
+    expect(device.gl.getError()).toBe(device.gl.NO_ERROR);
     expect(await train()).toEqual(recorded.losses);
     expect(device.counters.programs).toBe(count);
     expect(await warmUp(recorded.manifest)).toEqual({ compiled: 0, known: count, refused: 0, ignored: null });
