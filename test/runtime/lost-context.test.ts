@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
+  compile,
   ContextLostError,
   currentDevice,
   DeviceError,
@@ -26,7 +27,10 @@ import {
 import { referenceDevice } from "texgrad/reference";
 import type { PlanInfo } from "../../src/runtime/compile.ts";
 import { createWebglDevice, type WebglDevice } from "../../src/runtime/device.ts";
+import type { DeviceBuffer } from "../../src/ir/device.ts";
 import { losableGl, type LosableGl } from "../support/losable-gl.ts";
+import { handPlan, layout } from "../support/plans.ts";
+import { constants, stubCapabilities, stubGl } from "../support/recording-gl.ts";
 
 let context: LosableGl;
 let device: WebglDevice;
@@ -106,7 +110,16 @@ function body({ net, opt, losses }: Setup, disturb: (at: string, step: number) =
   };
 }
 
-async function undisturbed(): Promise<{ losses: number[]; weight: unknown; running: unknown }> {
+interface Calm {
+  readonly losses: number[];
+  readonly weight: unknown;
+  readonly running: unknown;
+}
+let calm: Promise<Calm> | null = null;
+/** What an undisturbed run gives; computed once, the same on every context. */
+const undisturbed = (): Promise<Calm> => (calm ??= trainCalmly());
+
+async function trainCalmly(): Promise<Calm> {
   const all = setup();
   const step = body(all, () => {});
   let i = 0;
@@ -157,6 +170,41 @@ describe("a context lost in the middle of step 20", () => {
       expect(await end(all)).toEqual(state);
     },
   );
+
+  test.each(["before the call", "after the call"])("%s of a compiled step: the same losses", async (where) => {
+    const wanted = await undisturbed();
+    const { net, opt, losses } = setup();
+    const step = compile((x: Tensor, y: Tensor): Tensor => {
+      const loss = F.crossEntropy(net.forward(x), y);
+      opt.zeroGrad();
+      loss.backward();
+      opt.step();
+      return loss;
+    });
+    let lost = false;
+    const disturb = (at: string, i: number): void => {
+      if (at !== where || i !== 20 || lost) return;
+      lost = true;
+      context.lose({ event: false });
+      setTimeout(() => {
+        context.announce();
+        context.restore();
+      });
+    };
+    await survive(
+      batches(),
+      [net, opt],
+      async ({ x, y }, i) => {
+        disturb("before the call", i);
+        const loss = step(x, y);
+        disturb("after the call", i);
+        losses[i] = await loss.item();
+      },
+      { every: 8 },
+    );
+    expect(lost).toBe(true);
+    expect(losses).toEqual(wanted.losses);
+  });
 
   test("may be lost again, while it is made good", async () => {
     const wanted = await undisturbed();
@@ -282,6 +330,80 @@ describe("an error for a lost context", () => {
     );
     expect(await failure(() => run)).toBeInstanceOf(ContextLostError);
     context.restore();
+  });
+});
+
+describe("on a recorded context", () => {
+  const square = layout([8, 8]);
+
+  test("reads on their way end with the loss, and what comes back is made anew", async () => {
+    const stub = stubGl({ clientWaitSync: () => constants.TIMEOUT_EXPIRED });
+    const own = createWebglDevice(stub.gl, { capabilities: stubCapabilities });
+    const { plan, programs } = handPlan({
+      buffers: [{ layout: square }, { layout: square }],
+      kernels: [{ loads: [0], stores: [1], body: "  o0 = texelFetch(t0, ivec3(at, 0), 0) * 2.0;" }],
+      leaves: [0],
+      roots: [1],
+    });
+    const exe = own.load(plan, programs);
+    const run = (): DeviceBuffer => exe.run({ leaves: [new Float32Array(64)], uniforms: [], outputs: [null] })[0]!;
+    const before = run();
+    const reading = before.read();
+    // Fenced, and waiting for a fence that never comes.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    stub.lose();
+    const error = (await failure(() => reading)) as ContextLostError;
+    expect(error).toBeInstanceOf(ContextLostError);
+    expect(() => run()).toThrow(ContextLostError);
+    expect(before.loss).not.toBeNull();
+    expect(own.memory()).toMatchObject({ bytes: 0, buffers: 0 });
+    stub.calls.length = 0;
+    stub.recording = true;
+    stub.restore();
+    await error.restored;
+    const names = (): string[] => stub.calls.map((c) => c.slice(0, c.indexOf("(")));
+    expect(stub.calls).toContain("getExtension(EXT_color_buffer_float)");
+    expect(names().filter((n) => n === "createVertexArray").length).toBe(1);
+    expect(names().filter((n) => n === "linkProgram").length).toBe(1);
+    stub.calls.length = 0;
+    const after = run();
+    expect(after.loss).toBeNull();
+    // A leaf and a result in textures of their own, one framebuffer.
+    expect(names().filter((n) => n.startsWith("create"))).toEqual([
+      "createTexture",
+      "createTexture",
+      "createFramebuffer",
+    ]);
+    // What was lost stays lost, and is given back without harm.
+    expect(() => before.readSync()).toThrow(ContextLostError);
+    before.release();
+    own.dispose();
+  });
+
+  test("one that comes back smaller is refused, in words", async () => {
+    const own = device;
+    const net = new nn.Linear(3, 2);
+    await net.weight.data();
+    context.lose();
+    const error = (await failure(() => ones([3]).add(1).sum().item())) as ContextLostError;
+    context.restore({ maxTextureSize: 1024 });
+    await expect(error.restored).rejects.toThrow(
+      /restored in its place .* has maxTextureSize 1024 instead of \d+; make/,
+    );
+    expect(await failure(() => ones([3]).add(1).sum().item())).not.toBeInstanceOf(ContextLostError);
+    expect(currentDevice()).toBe(own);
+  });
+
+  test("a device that is disposed of meanwhile ends the waiting", async () => {
+    const other = losableGl();
+    const own = createWebglDevice(other.gl, { readsSynchronously: true });
+    other.lose();
+    const error = await failure(() => own.upload(new Float32Array(64), "f32", [8, 8], square.text));
+    own.dispose();
+    await expect((error as ContextLostError).restored).rejects.toThrow(/disposed/);
+    // It listens no more.
+    other.restore();
+    expect(() => own.upload(new Float32Array(64), "f32", [8, 8], square.text)).toThrow(/disposed/);
   });
 });
 

@@ -11,7 +11,8 @@ export interface LosableGl {
   lose(options?: { readonly event?: boolean }): void;
   /** Tells the page of a loss; whether it asked for the context to be restored. */
   announce(): boolean;
-  restore(): void;
+  /** With a largest texture where it is another GPU that comes back. */
+  restore(options?: { readonly maxTextureSize?: number }): void;
   /** Objects made since the last restoration, by kind. */
   readonly made: Map<string, number>;
 }
@@ -32,15 +33,19 @@ export function losableGl(): LosableGl {
   let real = context();
   let epoch = 0;
   let isLost = false;
+  let largest: number | null = null;
   /** The context each object belongs to. */
   const epochs = new WeakMap<object, number>();
   const call = (name: string, args: readonly unknown[]): unknown => {
     if (isLost) return lostAnswers[name] ?? null;
     for (const arg of args) {
       if (typeof arg === "object" && arg !== null && (epochs.get(arg) ?? epoch) !== epoch) {
+        // WebGL 1.0, 5.14: deleting what was deleted with its context does nothing.
+        if (name.startsWith("delete")) return undefined;
         throw new Error(`${name}: an object of a lost context`);
       }
     }
+    if (name === "getParameter" && args[0] === real.MAX_TEXTURE_SIZE && largest !== null) return largest;
     const result = (real as unknown as Record<string, Method>)[name]!.apply(real, [...args]);
     if (typeof result === "object" && result !== null && /^create|^getUniformLocation$/.test(name)) {
       epochs.set(result, epoch);
@@ -70,8 +75,9 @@ export function losableGl(): LosableGl {
       isLost = true;
       if (event) announce();
     },
-    restore: () => {
+    restore: ({ maxTextureSize = null }: { readonly maxTextureSize?: number | null } = {}) => {
       real = context();
+      largest = maxTextureSize;
       epoch++;
       made.clear();
       isLost = false;

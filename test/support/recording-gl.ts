@@ -19,6 +19,8 @@ export interface RecordingGl {
   count: number;
   /** Has the context answer as if it were lost, and tells its canvas. */
   lose(): void;
+  /** Brings the context back, and tells its canvas. */
+  restore(): void;
 }
 
 /** Numbers of the OpenGL ES 3.0 header. */
@@ -156,6 +158,7 @@ function recorded(answers: Answers, base: object): RecordingGl & { readonly targ
     count: 0,
     target: canvas,
     lose: () => {},
+    restore: () => {},
   };
   const gl: Record<string, unknown> = { ...base, canvas };
   for (const name of methods) {
@@ -211,6 +214,10 @@ export function stubGl(overrides: Partial<Answers> = {}): RecordingGl {
   out.lose = () => {
     lost = true;
     out.target.dispatchEvent(new Event("webglcontextlost"));
+  };
+  out.restore = () => {
+    lost = false;
+    out.target.dispatchEvent(new Event("webglcontextrestored"));
   };
   return out;
 }
