@@ -196,8 +196,12 @@ class GlDevice implements WebglDevice {
     const { canvas } = this.gl as Canvas;
     for (const [name, listener] of this.#events) canvas?.removeEventListener?.(name, listener);
     this.#gone = "the device was disposed of";
-    this.#loss?.fail(new DeviceError(this.#gone));
     this.#placeholders.clear();
+    // A lost context has deleted everything itself.
+    if (this.#loss !== null) {
+      this.#loss.fail(new DeviceError(this.#gone));
+      return;
+    }
     this.#pool.dispose();
     this.programs.dispose();
     this.#state.dispose();

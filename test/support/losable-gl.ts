@@ -40,8 +40,6 @@ export function losableGl(): LosableGl {
     if (isLost) return lostAnswers[name] ?? null;
     for (const arg of args) {
       if (typeof arg === "object" && arg !== null && (epochs.get(arg) ?? epoch) !== epoch) {
-        // WebGL 1.0, 5.14: deleting what was deleted with its context does nothing.
-        if (name.startsWith("delete")) return undefined;
         throw new Error(`${name}: an object of a lost context`);
       }
     }
