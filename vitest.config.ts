@@ -12,7 +12,7 @@ export default defineConfig({
     alias: [
       { find: "#platform", replacement: source("platform/node.ts") },
       { find: /^texgrad$/, replacement: source("index.ts") },
-      { find: /^texgrad\/(nn|optim|data)$/, replacement: source("$1/index.ts") },
+      { find: /^texgrad\/(nn|optim|data|distributed|distributed\/server)$/, replacement: source("$1/index.ts") },
       { find: /^texgrad\/(methods|text|debug|reference)$/, replacement: source("$1.ts") },
     ],
   },

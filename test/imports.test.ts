@@ -41,8 +41,21 @@ const exceptions = new Set([
   "platform/headless-gl.ts -> runtime/gl-types.ts",
 ]);
 
+/** The training server is for Node alone: an entry of its own. */
+const server = /^distributed\/server\//;
+
 /** The reader of textual IR, which only the entry texgrad/text reaches. */
-const packages: Readonly<Record<string, RegExp>> = { "ohm-js": /^ir\/text\// };
+const packages: Readonly<Record<string, RegExp>> = {
+  "ohm-js": /^ir\/text\//,
+  ws: server,
+  "node:crypto": server,
+  "node:fs": server,
+  "node:fs/promises": server,
+  "node:http": server,
+  "node:net": server,
+  "node:path": server,
+  "node:stream": server,
+};
 
 interface ImportLine {
   readonly from: string;

@@ -22,6 +22,11 @@ export interface LoaderOptions<Sample, Batch> {
   readonly seed?: number;
   /** Instead of a seed: each epoch's order is drawn from these words, which other loops may also draw from. */
   readonly generator?: WordSource;
+  /**
+   * Which samples make each batch, instead of all of the above: e.g. a DistributedSampler. Batches are then built when
+   * they are asked for, none ahead.
+   */
+  readonly batchSampler?: AsyncIterable<Uint32Array>;
   /** How many batches are built ahead. Default 1; 0 builds each when it is asked for. */
   readonly prefetch?: number;
   /** Samples (and their indices in the dataset) to a batch. Default: stacked, see DefaultBatch. */
@@ -52,6 +57,7 @@ export class BatchLoader<Sample, Batch, T> implements AsyncIterable<Delivered<Ba
   readonly #key: Words2;
   readonly #generator: WordSource | undefined;
   readonly #prefetch: number;
+  readonly #batchSampler: AsyncIterable<Uint32Array> | undefined;
   #epoch = 0;
 
   constructor(dataset: Dataset<Sample>, options: LoaderOptions<Sample, Batch>, makeTensor: (values: HostTensor) => T) {
@@ -70,10 +76,17 @@ export class BatchLoader<Sample, Batch, T> implements AsyncIterable<Delivered<Ba
     this.#key = seedKey("DataLoader", seed ?? 0);
     this.#generator = generator;
     this.#prefetch = prefetch;
+    this.#batchSampler = options.batchSampler;
+    if (this.#batchSampler !== undefined && (batchSize !== 1 || shuffle || dropLast)) {
+      throw new TexgradError(
+        "DataLoader: a batchSampler says which samples make a batch; batchSize, shuffle and dropLast are its own",
+      );
+    }
   }
 
-  /** Batches of one epoch. */
+  /** Batches of one epoch; NaN with a batchSampler, which may not know. */
   get length(): number {
+    if (this.#batchSampler !== undefined) return NaN;
     const batches = this.#samples() / this.batchSize;
     return this.#dropLast ? Math.floor(batches) : Math.ceil(batches);
   }
@@ -91,10 +104,15 @@ export class BatchLoader<Sample, Batch, T> implements AsyncIterable<Delivered<Ba
 
   /** Begins an epoch: the order is drawn now, the first batch built when it is asked for. */
   [Symbol.asyncIterator](): AsyncGenerator<Delivered<Batch, T>, void, undefined> {
+    if (this.#batchSampler !== undefined) return this.#sampled(this.#batchSampler);
     const order = this.#order(this.#epoch++);
     const size = this.batchSize;
     const batches = Array.from({ length: this.length }, (_, i) => order.subarray(i * size, (i + 1) * size));
     return this.#deliver(batches);
+  }
+
+  async *#sampled(batches: AsyncIterable<Uint32Array>): AsyncGenerator<Delivered<Batch, T>, void, undefined> {
+    for await (const indices of batches) yield deliver(await this.#build(indices), this.#makeTensor);
   }
 
   async *#deliver(batches: readonly Uint32Array[]): AsyncGenerator<Delivered<Batch, T>, void, undefined> {

@@ -113,6 +113,7 @@ export class Participant {
   #seq = 0;
   readonly #collecting = new Map<number, Collecting>();
   readonly #greeted: (() => void)[] = [];
+  readonly #ends: (() => void)[] = [];
 
   constructor(name: string) {
     this.#name = name;
@@ -207,6 +208,15 @@ export class Participant {
     this.#say({ kind: "pass" });
   }
 
+  /** Settles when the run is over. */
+  finished(): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.#hasFinished) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#ends.push(() => (this.#failure === null ? resolve() : reject(this.#failure)));
+    });
+  }
+
   leave(): void {
     this.#say({ kind: "leave" });
   }
@@ -251,7 +261,7 @@ export class Participant {
     this.#waiting = this.#rejectWaiting = null;
     for (const c of this.#collecting.values()) c.reject(error);
     this.#collecting.clear();
-    for (const f of this.#greeted.splice(0)) f();
+    for (const f of [...this.#greeted.splice(0), ...this.#ends.splice(0)]) f();
     this.#void();
   }
 
@@ -366,6 +376,7 @@ export class Participant {
         this.#hasFinished = true;
         this.#waiting?.(null);
         this.#waiting = this.#rejectWaiting = null;
+        for (const f of this.#ends.splice(0)) f();
         return this.#void();
     }
   }

@@ -5,7 +5,7 @@
  * Settings are read each time a step is submitted: assign `opt.paramGroups[0].lr` whenever you like.
  */
 import { GradError, TexgradError } from "../ir/errors.ts";
-import type { Node } from "../ir/node.ts";
+import type { Attrs, Node } from "../ir/node.ts";
 import { sameShape, show } from "../ir/shape.ts";
 import {
   applyUpdates,
@@ -18,6 +18,7 @@ import {
   Tensor,
   zerosLike,
   type ParameterUpdate,
+  type UpdateRule,
 } from "../trace/index.ts";
 import type { Coefficient, Method, Progress, Settings } from "./rules.ts";
 
@@ -73,6 +74,16 @@ class Clock<S> implements Progress {
     }
     return node;
   }
+}
+
+/** What the next step does to a parameter, for who carries it out. */
+export interface PlannedUpdate {
+  readonly param: Tensor;
+  readonly rule: UpdateRule;
+  readonly flags: Attrs;
+  /** The numbers the rule takes, and what each of its states begins with. */
+  readonly settings: readonly number[];
+  readonly initial: readonly number[];
 }
 
 /** A parameter with all this optimizer knows of it. */
@@ -193,6 +204,30 @@ export abstract class Optimizer<S extends Settings = Settings> {
     return `${method.rule(group).macro.name} ${flags} ${method.coefficients(group).length} ${group.maximize === true}`;
   }
 
+  /**
+   * What a step does to each parameter after `count` steps of all, for who carries steps out elsewhere
+   * (texgrad/distributed). Looks at no gradient and changes nothing.
+   */
+  plan(count: number): PlannedUpdate[] {
+    const method = this.#method;
+    return this.#groups.flatMap((group) => {
+      this.check(group);
+      let clock = this.#planned.get(group);
+      if (clock === undefined || clock.count > count) clock = new Clock(group, method);
+      while (clock.count < count) clock.advance();
+      this.#planned.set(group, clock);
+      const progress = clock;
+      const update = {
+        rule: method.rule(group),
+        flags: flagsOf(method, group),
+        settings: method.coefficients(group).map((coefficient) => coefficient(group, progress)),
+        initial: method.states(group).map((name) => method.initial?.(group, name) ?? 0),
+      };
+      return group.params.map((param) => ({ param, ...update }));
+    });
+  }
+  readonly #planned = new Map<ParamGroup<S>, Clock<S>>();
+
   /** The clocks of the slots about to step, split from those of the slots that stay. */
   #clocksOf(stepping: readonly Slot<S>[]): ReadonlySet<Clock<S>> {
     const all = countClocks(this.#slots);
@@ -216,7 +251,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
       param,
       states: this.#states(slot),
       settings: method.coefficients(group).map((coefficient) => clock.setting(coefficient)),
-      flags: group.maximize === true ? { ...method.flags(group), maximize: true } : method.flags(group),
+      flags: flagsOf(method, group),
     };
   }
 
@@ -329,6 +364,9 @@ function countClocks<S>(slots: readonly Slot<S>[]): ReadonlyMap<Clock<S>, number
   for (const { clock } of slots) counts.set(clock, (counts.get(clock) ?? 0) + 1);
   return counts;
 }
+
+const flagsOf = <S extends Settings>(method: Method<S>, group: ParamGroup<S>): Attrs =>
+  group.maximize === true ? { ...method.flags(group), maximize: true } : method.flags(group);
 
 const isGroup = <S>(x: Tensor | GroupOptions<S>): x is GroupOptions<S> =>
   typeof x === "object" && x !== null && !(x instanceof Tensor) && "params" in x;

@@ -1,7 +1,7 @@
 /**
  * texgrad's platform in a page or a worker. Nothing here may be imported by Node's side, nor the other way round.
  */
-import type { ContextResult, Platform, TextStorage } from "./types.ts";
+import type { ContextResult, Platform, SocketEvents, SocketLink, TextStorage } from "./types.ts";
 
 export const platform: Platform = {
   name: "browser",
@@ -111,5 +111,26 @@ export function openStorage(place = "texgrad"): TextStorage {
       return typeof text === "string" ? text : null;
     },
     write: (name, text) => inStore("readwrite", "write", (store) => store.put(text, name)).then(() => undefined),
+  };
+}
+
+/** Why it failed is told to the console only: a page may not know what a server it cannot reach answers. */
+export function openSocket(url: string, protocols: readonly string[], events: SocketEvents): SocketLink {
+  let socket: WebSocket;
+  try {
+    socket = new WebSocket(url, [...protocols]);
+  } catch (error) {
+    queueMicrotask(() => events.closed(String(error), true));
+    return { send: () => {}, close: () => {} };
+  }
+  socket.binaryType = "arraybuffer";
+  socket.addEventListener("open", () => events.opened());
+  socket.addEventListener("message", ({ data }) => events.received(new Uint8Array(data as ArrayBuffer)));
+  socket.addEventListener("close", ({ code, reason }) => events.closed(`closed with ${code} ${reason}`.trim(), false));
+  return {
+    send: (bytes) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(bytes);
+    },
+    close: () => socket.close(),
   };
 }

@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 import { createHeadlessContext } from "./headless-gl.ts";
 import type { Platform, TextStorage } from "./types.ts";
 
+export { openSocket } from "./socket-node.ts";
+
 export const platform: Platform = {
   name: "node",
   readsSynchronously: true,

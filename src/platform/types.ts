@@ -68,5 +68,23 @@ export interface TextStorage {
  */
 export declare const openStorage: (place?: string) => TextStorage;
 
+/** An open or opening WebSocket; binary messages only. */
+export interface SocketLink {
+  /** Where it is not open, the bytes are lost. */
+  send(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Closes it; `closed` is told all the same. */
+  close(): void;
+}
+
+export interface SocketEvents {
+  opened(): void;
+  received(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Once, also where it never opened. `isRefusal`: the server is there and says no, which trying again will not change. */
+  closed(reason: string, isRefusal: boolean): void;
+}
+
+/** Opens a WebSocket with these subprotocols. Never throws. In Node by the optional package `ws`. */
+export declare const openSocket: (url: string, protocols: readonly string[], events: SocketEvents) => SocketLink;
+
 /** The platform of the build that runs: the value is that of node.ts or browser.ts. */
 export declare const platform: Platform;
