@@ -60,7 +60,7 @@ function compiling(): Counted {
 /** Runs a program as it is and compiled, and expects equal results; gives how often its functions were called. */
 async function same(program: (wrap: Wrap) => Promise<unknown>): Promise<number> {
   const run = async (wrap: Wrap): Promise<unknown> => {
-    setDevice(referenceDevice());
+    setDevice(testDevice());
     manualSeed(11);
     return program(wrap);
   };

@@ -10,10 +10,11 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { beforeEach, describe, expect, it } from "vitest";
-import { setDevice } from "texgrad";
-import type { WebglDevice } from "../../src/runtime/device.ts";
+import { compile, setDevice } from "texgrad";
+import { createWebglDevice, type WebglDevice } from "../../src/runtime/device.ts";
 import { selectDevice } from "../../src/runtime/select.ts";
-import { noise, trainer, type Rule } from "./mlp.ts";
+import { stubCapabilities, stubGl } from "../support/recording-gl.ts";
+import { noise, trainer, type Rule, type Trainer } from "./mlp.ts";
 
 describe.each<[Rule, number]>([
   // Forward 2, row statistics with the row losses 1, logit gradient 1, hidden gradient 1, mean loss 1, and one draw
@@ -51,6 +52,36 @@ describe.each<[Rule, number]>([
       await step(noise(size)).item();
     }
     expect(device.counters.programs).toBe(programs);
+  });
+});
+
+describe.each([
+  ["traced", (f: Trainer["step"]) => f],
+  ["compiled", (f: Trainer["step"]) => compile(f)],
+] as const)("a %s step of the MLP with Adam, on a stub context", (_, wrap) => {
+  it("tells GL the same as two steps before, makes no object, and asks for no error", () => {
+    const stub = stubGl();
+    const device = createWebglDevice(stub.gl, { capabilities: stubCapabilities, readsSynchronously: true });
+    setDevice(device);
+    const { step, optimizer } = trainer("adam");
+    const run = wrap(step);
+    const batch = noise(64);
+    for (let i = 0; i < 6; i++) run(batch);
+    const memory = device.memory();
+    const { plans, programs } = device.counters;
+    stub.recording = true;
+    const calls = Array.from({ length: 6 }, (__, i) => {
+      stub.calls.length = 0;
+      optimizer.paramGroups[0].lr = 0.01 / (i + 1);
+      run(batch);
+      return [...stub.calls];
+    });
+    for (let i = 2; i < 6; i++) expect(calls[i]).toEqual(calls[i - 2]);
+    const forbidden = /^(create|delete|getError|check|getUniform|getProgram|tex)/;
+    expect(calls.flat().filter((c) => forbidden.test(c))).toEqual([]);
+    expect(calls[0]!.filter((c) => c.startsWith("drawArrays")).length).toBeGreaterThan(5);
+    expect(device.memory()).toEqual(memory);
+    expect([device.counters.plans, device.counters.programs]).toEqual([plans, programs]);
   });
 });
 
