@@ -37,6 +37,7 @@ export interface Snapshot {
  * Throws ContextLostError if the context is lost before the values have arrived.
  */
 export async function snapshot(parts: Iterable<Keepable>): Promise<Snapshot> {
+  if (!isIterable(parts)) throw new TexgradError("snapshot: takes a list of parts, such as [net, opt]");
   const values = new Map<Tensor, Promise<HostTensor>>();
   // All is taken in this turn, before the first await.
   const restores = [...parts, defaultGenerator].map((part) => taken(part, values));
@@ -82,7 +83,7 @@ function taken(part: Keepable, values: Map<Tensor, Promise<HostTensor>>): Restor
       loadValues([[part, fromHost(arrived.get(copy)!)]]);
     };
   }
-  if (typeof (part as Partial<Stateful>).stateDict !== "function") {
+  if (typeof (part as Partial<Stateful> | null)?.stateDict !== "function") {
     throw new TexgradError(
       "snapshot: a part is no module, optimizer, generator, parameter or state: it has no stateDict()",
     );
@@ -98,6 +99,9 @@ function taken(part: Keepable, values: Map<Tensor, Promise<HostTensor>>): Restor
 const read = async (t: Tensor): Promise<HostTensor> => ({ dtype: t.dtype, shape: t.shape, data: await t.data() });
 
 const fromHost = ({ data, shape, dtype }: HostTensor): Tensor => tensor(data, { shape, dtype });
+
+/** Types do not hold in JavaScript. */
+export const isIterable = (x: unknown): boolean => typeof x === "object" && x !== null && Symbol.iterator in x;
 
 const isNested = (x: unknown): x is object => typeof x === "object" && x !== null && !ArrayBuffer.isView(x);
 

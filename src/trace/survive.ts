@@ -4,7 +4,7 @@
  * batches. What comes out is what an undisturbed loop would have given, bit for bit where the device repeats its bits.
  */
 import { ContextLostError, TexgradError } from "../ir/errors.ts";
-import { snapshot, type Keepable, type Snapshot } from "./snapshot.ts";
+import { isIterable, snapshot, type Keepable, type Snapshot } from "./snapshot.ts";
 
 export interface SurviveOptions {
   /** Steps from snapshot to snapshot. Each is one read of all state; at most so many steps are done again. Default 50. */
@@ -33,6 +33,11 @@ export async function survive<Batch>(
 ): Promise<Snapshot> {
   if (!Number.isSafeInteger(every) || every < 1) {
     throw new TexgradError(`survive: every is ${every}; it must be a whole number >= 1`);
+  }
+  if (!isIterable(parts))
+    throw new TexgradError("survive: takes a list of parts after the batches, such as [net, opt]");
+  if (!isIterable(batches) && !(typeof batches === "object" && Symbol.asyncIterator in (batches ?? {}))) {
+    throw new TexgradError("survive: the batches are nothing that can be iterated; give a DataLoader or an array");
   }
   const all = [...parts];
   const source = iterate(batches);

@@ -412,6 +412,13 @@ describe("what cannot be", () => {
     await expect(survive([], [], () => {}, { every: 0 })).rejects.toThrow(
       "survive: every is 0; it must be a whole number >= 1",
     );
+    // As JavaScript may call it.
+    const net = new nn.Linear(2, 2) as unknown as [];
+    await expect(survive([], net, () => {})).rejects.toThrow("a list of parts after the batches, such as [net, opt]");
+    await expect(survive(5 as unknown as [], [], () => {})).rejects.toThrow(/batches are nothing that can be iterated/);
+    await expect(snapshot(net)).rejects.toThrow("snapshot: takes a list of parts, such as [net, opt]");
+    await expect(snapshot([null as unknown as StateTensor])).rejects.toThrow(/^snapshot: a part is no module/);
+    await expect(survive([1], [], () => Promise.reject(new Error("mine")))).rejects.toThrow("mine");
     const part = {} as unknown as StateTensor;
     await expect(snapshot([part])).rejects.toThrow(/^snapshot: a part is no module, optimizer, .* no stateDict\(\)$/);
     await expect(snapshot([ones([2])])).rejects.toThrow(/tensor that can be assigned/);
