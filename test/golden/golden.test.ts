@@ -36,7 +36,10 @@ import { printKernels } from "../../src/passes/print.ts";
 import type { OnHit } from "../../src/passes/rewrite.ts";
 import { simplify, simplifyRules } from "../../src/passes/simplify.ts";
 import { createCpuDevice } from "../../src/runtime/cpu/device.ts";
-import { difference, interpretPlan } from "../support/run-graph.ts";
+import { createWebglDevice, type WebglDevice } from "../../src/runtime/device.ts";
+import { headlessGl } from "../support/gl.ts";
+import { areLimitsForced, forcedLimits } from "../support/limits.ts";
+import { bound, difference, interpretPlan, runOn } from "../support/run-graph.ts";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
@@ -257,6 +260,20 @@ describe.each(files)("%s", (file) => {
     expect(c.source, "the function is not as it is printed; --update prints it").toBe(source);
     expect(c.expected).toEqual(outcome.lines);
     expect(c.hits).toEqual(outcome.hits);
+  });
+});
+
+/** `npm run test:limits`: the graphs as a context with such limits computes them. */
+let limited: WebglDevice | undefined;
+const drawn = areLimitsForced ? cases : [];
+
+test.each(drawn.map((c) => [c.file, c.name, c] as const))("%s %s on a context with forced limits", (_, __, c) => {
+  limited ??= createWebglDevice(headlessGl(), { poison: true, readsSynchronously: true, ...forcedLimits });
+  const from = read(c);
+  for (const [leaf, array] of from.values) bound(leaf, array);
+  const want = evaluate(from.roots, { mode: "f64", bind: (leaf) => from.values.get(leaf) });
+  runOn(limited, from.roots).forEach((got, i) => {
+    expect(difference(from.roots[i]!, got, want[i]!, kernelTolerance), `result ${i}`).toBeNull();
   });
 });
 

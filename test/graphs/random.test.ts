@@ -25,6 +25,7 @@ import { splitRule } from "../../src/passes/split-reductions.ts";
 import { createCpuDevice } from "../../src/runtime/cpu/device.ts";
 import { createWebglDevice, type WebglDevice, type WebglOptions } from "../../src/runtime/device.ts";
 import { headlessGl } from "../support/gl.ts";
+import { areLimitsForced, forcedLimits } from "../support/limits.ts";
 import { build, Chance, recipes, type RandomGraph, type Recipe } from "../support/random-graph.ts";
 import { difference, interpretPlan, planOf, runPlan, truth, type PlanDevice } from "../support/run-graph.ts";
 
@@ -54,7 +55,7 @@ const glDevice = (options: WebglOptions): WebglDevice =>
 
 const cpu = createCpuDevice();
 const walked = createCpuDevice({ interpret: true });
-const gl = glDevice({});
+const gl = glDevice(forcedLimits);
 /** Every optimisation with a name, left out. */
 const switchedOff = Object.entries(bitChanges).flatMap(([name, { switched }]) => (switched ? [{ off: [name] }] : []));
 const forcedOptions: readonly WebglOptions[] = [
@@ -69,7 +70,12 @@ const forcedOptions: readonly WebglOptions[] = [
   { tile: 2, unroll: 8 },
   ...switchedOff,
 ];
-const forced = forcedOptions.map((options) => ({ name: `gl ${JSON.stringify(options)}`, device: glDevice(options) }));
+/** Where `npm run test:limits` has set limits, nothing else is tried. */
+const alone = areLimitsForced;
+const forced = (alone ? [] : forcedOptions).map((options) => ({
+  name: `gl ${JSON.stringify(options)}`,
+  device: glDevice(options),
+}));
 
 // What was hit, and how often.
 
@@ -235,15 +241,15 @@ function holds(recipe: Recipe): void {
   totals.exact += graph.exact.filter(Boolean).length;
   totals.unfit += want.fit.filter((fit) => !fit).length;
   const elements = order.reduce((sum, n) => sum + numel(n.shape), 0);
-  through("cpu", cpu, graph, want);
-  if (elements < SMALL) through("cpu without generated code", walked, graph, want);
+  if (!alone) through("cpu", cpu, graph, want);
+  if (!alone && elements < SMALL) through("cpu without generated code", walked, graph, want);
   if (turn < onGl) onContext("gl", gl, graph, want);
-  if (turn % FORCED === 0) {
+  if (!alone && turn % FORCED === 0) {
     const { name, device } = forced[(turn / FORCED) % forced.length]!;
     onContext(name, device, graph, want);
   }
   if (turn % FOREIGN === 2) onContext("gl, leaves in other layouts", gl, graph, want, foreignLayouts(recipe.seed, gl));
-  if (turn % INTERPRETED === 0 && elements < SMALL) interpreted(graph, want);
+  if (!alone && turn % INTERPRETED === 0 && elements < SMALL) interpreted(graph, want);
 }
 
 /** While shrinking every way is tried, until there have been enough. */

@@ -9,6 +9,7 @@ import { parse } from "../../src/ir/text/parse.ts";
 import { createCpuDevice } from "../../src/runtime/cpu/device.ts";
 import { createWebglDevice, type WebglOptions } from "../../src/runtime/device.ts";
 import { headlessGl } from "../support/gl.ts";
+import { forcedLimits } from "../support/limits.ts";
 import { arrayOf, difference, runOn, truth, type PlanDevice } from "../support/run-graph.ts";
 
 interface Case {
@@ -124,5 +125,9 @@ const walked = createCpuDevice({ interpret: true });
 describe.each(Object.entries(cases))("%s", (_, { text, options }) => {
   it("cpu", () => check(cpu, text));
   it("cpu without generated code", () => check(walked, text));
-  it("gl", () => check(createWebglDevice(headlessGl(), { poison: true, readsSynchronously: true, ...options }), text));
+  it("gl", () =>
+    check(
+      createWebglDevice(headlessGl(), { poison: true, readsSynchronously: true, ...options, ...forcedLimits }),
+      text,
+    ));
 });

@@ -4,6 +4,7 @@
 import { setDevice, type Device } from "texgrad";
 import { referenceDevice } from "texgrad/reference";
 import { selectDevice } from "../../src/runtime/select.ts";
+import { forcedLimits } from "./limits.ts";
 
 /** One for the process: what an earlier test left pending still has its buffers there. */
 let device: Device | undefined;
@@ -15,7 +16,7 @@ function testDevice(): Device {
       return referenceDevice();
     case "cpu":
     case "webgl":
-      return selectDevice({ device: name });
+      return selectDevice({ device: name, ...forcedLimits });
     default:
       throw new Error(`TEXGRAD_TEST_DEVICE=${name}: there are reference, cpu and webgl`);
   }

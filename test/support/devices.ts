@@ -1,10 +1,17 @@
-/** Every device a fixture is run on, by name. */
+/** Every device a fixture is run on, by name; under forced limits WebGL alone. */
 import type { Device } from "texgrad";
 import { referenceDevice } from "texgrad/reference";
 import { selectDevice } from "../../src/runtime/select.ts";
+import { areLimitsForced, forcedLimits } from "./limits.ts";
 
-export const devices: readonly (readonly [name: string, make: () => Device])[] = [
+type Entry = readonly [name: string, make: () => Device];
+
+const unlimited: readonly Entry[] = [
   ["reference", referenceDevice],
   ["cpu", () => selectDevice({ device: "cpu" })],
-  ["webgl", () => selectDevice({ device: "webgl" })],
+];
+
+export const devices: readonly Entry[] = [
+  ...(areLimitsForced ? [] : unlimited),
+  ["webgl", () => selectDevice({ device: "webgl", ...forcedLimits })],
 ];
