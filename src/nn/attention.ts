@@ -1,15 +1,15 @@
 /**
  * Multi-head attention with PyTorch's options, names and initial weights. The formula is scaledDotProductAttention's.
- * Masks are PyTorch's of this module: true where a key is *not* seen. Not here: addBiasKv, addZeroAttn.
+ * Masks are PyTorch's of this module: true where a key is *not* seen.
  *
  * Letters of shapes: n batch, l queries, s keys, e features, a heads.
  */
 import { ShapeError, TexgradError } from "../ir/errors.ts";
 import { show } from "../ir/shape.ts";
-import { noteChange, Parameter, zeros, type Generator, type Tensor } from "../trace/index.ts";
+import { cat, noteChange, Parameter, zeros, type Generator, type Tensor } from "../trace/index.ts";
 import { checkCount, checkProbability } from "./check.ts";
 import * as F from "./functional.ts";
-import { uniformValues, zeros as initZeros } from "./init.ts";
+import { normalValues, uniformValues, zeros as initZeros } from "./init.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 
@@ -21,6 +21,10 @@ export interface MultiheadAttentionOptions {
   /** Features of keys and values. Default embedDim. */
   readonly kdim?: number;
   readonly vdim?: number;
+  /** Whether a learned key and value are put behind the others. Default false. */
+  readonly addBiasKv?: boolean;
+  /** Whether a key and value of zeros are put behind the others. Default false. */
+  readonly addZeroAttn?: boolean;
   /** Whether batches are [n, l, e] and not [l, n, e]. Default false. */
   readonly batchFirst?: boolean;
   /** What the initial weights and dropout are drawn from. Default: the library's. */
@@ -56,6 +60,10 @@ export class MultiheadAttention extends Module {
   /** [3 embedDim]. */
   readonly inProjBias: Parameter | null;
   readonly outProj: Linear;
+  /** [1, 1, embedDim], as the one below. */
+  readonly biasK: Parameter | null = null;
+  readonly biasV: Parameter | null = null;
+  readonly addZeroAttn: boolean;
   readonly #generator: Generator | undefined;
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
@@ -85,6 +93,13 @@ export class MultiheadAttention extends Module {
     this.inProjBias = bias ? new Parameter(zeros([3 * embedDim])) : null;
     this.outProj = new Linear(embedDim, embedDim, { bias, ...(generator === undefined ? {} : { generator }) });
     if (this.outProj.bias !== null) initZeros(this.outProj.bias);
+    this.addZeroAttn = options.addZeroAttn ?? false;
+    if (options.addBiasKv === true) {
+      // xavierNormal of [1, 1, e], whose fans torch takes for e both.
+      const std = Math.sqrt(2 / (embedDim + embedDim));
+      this.biasK = new Parameter(normalValues([1, 1, embedDim], 0, std, generator));
+      this.biasV = new Parameter(normalValues([1, 1, embedDim], 0, std, generator));
+    }
   }
 
   get dropout(): number {
@@ -139,10 +154,14 @@ export class MultiheadAttention extends Module {
   /** x: [n, l, ..] through the i-th projection: [n, a, l, e / a]. */
   #projected(x: Tensor, i: number): Tensor {
     const e = this.embedDim;
+    const a = this.numHeads;
+    const added = [null, this.biasK, this.biasV][i] ?? null;
     const w = this.inProjWeight?.narrow(0, i * e, e) ?? [this.qProjWeight, this.kProjWeight, this.vProjWeight][i]!;
     const y = F.linear(x, w, this.inProjBias?.narrow(0, i * e, e) ?? null);
-    const [n, l] = x.shape as readonly [number, number];
-    return y.reshape(n, l, this.numHeads, e / this.numHeads).transpose(1, 2);
+    const n = x.shape[0]!;
+    const all = added === null ? y : cat([y, added.expand(n, 1, e)], 1);
+    const heads = all.reshape(n, all.shape[1]!, a, e / a).transpose(1, 2);
+    return i > 0 && this.addZeroAttn ? cat([heads, zeros([n, a, 1, e / a])], 2) : heads;
   }
 
   /** Both masks as one that scaledDotProductAttention takes: true where a key is seen, or added. */
@@ -152,9 +171,14 @@ export class MultiheadAttention extends Module {
     keyPaddingMask: Tensor | null,
     attnMask: Tensor | null,
   ): Tensor | null {
-    const [n, l, s] = [q[0]!, q[2]!, k[2]!];
-    const ofPairs = attnMask?.ndim === 3 ? attnMask.reshape(n, this.numHeads, l, s) : attnMask;
-    const ofKeys = keyPaddingMask?.reshape(n, 1, 1, s) ?? null;
+    const extra = (this.biasK === null ? 0 : 1) + (this.addZeroAttn ? 1 : 0);
+    const [n, l, s] = [q[0]!, q[2]!, k[2]! - extra];
+    // Keys put behind the others are seen: 0 is both no mask and nothing added.
+    const longer = (mask: Tensor): Tensor =>
+      extra === 0 ? mask : cat([mask, zeros([...mask.shape.slice(0, -1), extra], { dtype: mask.dtype })], -1);
+    const ofPairs =
+      attnMask === null ? null : longer(attnMask.ndim === 3 ? attnMask.reshape(n, this.numHeads, l, s) : attnMask);
+    const ofKeys = keyPaddingMask === null ? null : longer(keyPaddingMask.reshape(n, 1, 1, s));
     if (ofPairs === null || ofKeys === null) {
       const one = ofPairs ?? ofKeys;
       return one?.dtype === "bool" ? one.logicalNot() : one;

@@ -9,7 +9,7 @@ import { show } from "../ir/shape.ts";
 import { noteChange, ones, Parameter, StateTensor, zeros, type Tensor } from "../trace/index.ts";
 import { checkCount } from "./check.ts";
 import * as F from "./functional.ts";
-import { Module } from "./module.ts";
+import { Module, nameOf } from "./module.ts";
 
 export interface RunningNormOptions {
   /** Added to the variance. Default 1e-5. */
@@ -34,7 +34,6 @@ abstract class RunningNorm extends Module {
   readonly runningVar: StateTensor | null;
   /** [] of i32: forwards of a batch norm in training. */
   readonly numBatchesTracked: StateTensor | null;
-  readonly #name: string;
 
   protected constructor(
     name: string,
@@ -42,7 +41,6 @@ abstract class RunningNorm extends Module {
     { eps = 1e-5, momentum = 0.1, affine = false, trackRunningStats = false }: RunningNormOptions,
   ) {
     super();
-    this.#name = name;
     this.numFeatures = checkCount(name, "numFeatures", numFeatures, 1);
     this.eps = eps;
     this.#momentum = momentum;
@@ -66,11 +64,11 @@ abstract class RunningNorm extends Module {
 
   protected check(x: Tensor, ranks: readonly number[], channelAxis: number): void {
     if (!ranks.includes(x.ndim)) {
-      throw new ShapeError(`${this.#name}: x is ${show(x.shape)}, takes ${ranks.join(" or ")} axes`);
+      throw new ShapeError(`${nameOf(this)}: x is ${show(x.shape)}, takes ${ranks.join(" or ")} axes`);
     }
     if (x.shape[channelAxis] !== this.numFeatures) {
       throw new ShapeError(
-        `${this.#name}: x is ${show(x.shape)}, must have ${this.numFeatures} channels on axis ${channelAxis}`,
+        `${nameOf(this)}: x is ${show(x.shape)}, must have ${this.numFeatures} channels on axis ${channelAxis}`,
       );
     }
   }

@@ -1,6 +1,8 @@
-/** Checks of the numbers layers are made with. */
-import { TexgradError } from "../ir/errors.ts";
+/** Checks of the numbers layers are made with, and of the tensors they are called with. */
+import { ShapeError, TexgradError } from "../ir/errors.ts";
 import { show } from "../ir/shape.ts";
+import type { Tensor } from "../trace/index.ts";
+import { nameOf, type Module } from "./module.ts";
 
 /** Gives `value` back; throws TexgradError unless it is a whole number of at least `least`. */
 export function checkCount(layer: string, name: string, value: number, least: number): number {
@@ -25,4 +27,21 @@ export function checkSizes(
 export function checkProbability(layer: string, p: number): void {
   if (p >= 0 && p <= 1) return;
   throw new TexgradError(`${layer}: p is ${p}; it is a probability, 0 to 1`);
+}
+
+/** A shape with letters for what may be any: ["N", 256, "H", "W"]; ".." for any number of axes in front. */
+type Pattern = readonly (string | number)[];
+
+function fits({ shape }: Tensor, pattern: Pattern): boolean {
+  const isOpen = pattern[0] === "..";
+  const last = isOpen ? pattern.slice(1) : pattern;
+  if (isOpen ? shape.length < last.length : shape.length !== last.length) return false;
+  return last.every((e, i) => typeof e === "string" || e === shape[shape.length - last.length + i]);
+}
+
+/** Throws ShapeError, naming the module by its path, unless x has one of the shapes. */
+export function checkInput(module: Module, x: Tensor, ...patterns: readonly Pattern[]): void {
+  if (patterns.some((p) => fits(x, p))) return;
+  const wanted = patterns.map((p) => `[${p.join(",")}]`).join(" or ");
+  throw new ShapeError(`${nameOf(module)}: expected ${wanted}, got ${show(x.shape)}`);
 }

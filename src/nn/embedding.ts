@@ -1,4 +1,4 @@
-/** Embedding, with PyTorch's names and initial distribution. */
+/** Embedding and EmbeddingBag, with PyTorch's names and initial distribution. */
 import { TexgradError } from "../ir/errors.ts";
 import { Parameter, tensor, type Generator, type Tensor } from "../trace/index.ts";
 import { checkCount } from "./check.ts";
@@ -45,5 +45,39 @@ export class Embedding extends Module {
   protected override describe(): string {
     const { numEmbeddings, embeddingDim, paddingIdx } = this;
     return `${numEmbeddings}, ${embeddingDim}${paddingIdx === null ? "" : `, paddingIdx=${paddingIdx}`}`;
+  }
+}
+
+export interface EmbeddingBagOptions extends EmbeddingLayerOptions {
+  /** How the rows of a bag become one. Default "mean". */
+  readonly mode?: F.BagMode;
+}
+
+/** Indices of bags -> one row a bag: [n, embeddingDim]. Rows start from N(0, 1). */
+export class EmbeddingBag extends Module {
+  readonly mode: F.BagMode;
+  readonly paddingIdx: number | null;
+  /** [numEmbeddings, embeddingDim]. */
+  readonly weight: Parameter;
+
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagOptions = {}) {
+    super();
+    this.mode = options.mode ?? "mean";
+    const { weight, paddingIdx } = new Embedding(numEmbeddings, embeddingDim, options);
+    this.weight = weight;
+    this.paddingIdx = paddingIdx;
+  }
+
+  /** indices: [n, l] of i32, a bag a row; or [l] with offsets [n], where each bag begins. */
+  forward(
+    indices: Tensor,
+    options: { readonly offsets?: Tensor | null; readonly perSampleWeights?: Tensor | null } = {},
+  ): Tensor {
+    return F.embeddingBag(indices, this.weight, { mode: this.mode, paddingIdx: this.paddingIdx, ...options });
+  }
+
+  protected override describe(): string {
+    const [rows, d] = this.weight.shape as readonly [number, number];
+    return `${rows}, ${d}, mode=${this.mode}`;
   }
 }

@@ -14,6 +14,49 @@ import { loadInto, type LoadReport, type StateDict } from "./state-dict.ts";
 export type Part = Parameter | StateTensor | Module;
 export type Named<T> = readonly [name: string, part: T];
 
+/** Sees what a module is called with, before; what it gives, if anything, takes the arguments' place. */
+export type ForwardPreHook = (module: Module, args: readonly unknown[]) => readonly unknown[] | void;
+/** Sees a module's arguments and result; what it gives, if not undefined, takes the result's place. */
+export type ForwardHook = (module: Module, args: readonly unknown[], output: unknown) => unknown;
+
+interface Hooks {
+  readonly before: Set<ForwardPreHook>;
+  readonly after: Set<ForwardHook>;
+}
+type Forward = (...args: unknown[]) => unknown;
+
+const hooksOf = new WeakMap<Module, Hooks>();
+
+/** The hooks of a module; the first time, its forward is put behind them. */
+function hooked(module: Module): Hooks {
+  const known = hooksOf.get(module);
+  if (known !== undefined) return known;
+  const hooks: Hooks = { before: new Set(), after: new Set() };
+  const forward = (module as unknown as { forward: Forward }).forward.bind(module);
+  const value: Forward = (...given) => {
+    let args: readonly unknown[] = given;
+    for (const hook of hooks.before) args = hook(module, args) ?? args;
+    let output = forward(...args);
+    for (const hook of hooks.after) {
+      const next = hook(module, args, output);
+      if (next !== undefined) output = next;
+    }
+    return output;
+  };
+  Object.defineProperty(module, "forward", { value, configurable: true, writable: true });
+  hooksOf.set(module, hooks);
+  return hooks;
+}
+
+/** Paths by which modules were met, the longest for each: those from the root of a network. */
+const paths = new WeakMap<Module, string>();
+
+/** What errors call a module: its path in the network, once an optimizer or anything else has listed it, or its class. */
+export function nameOf(module: Module): string {
+  const path = paths.get(module) ?? "";
+  return path === "" ? module.constructor.name : path;
+}
+
 export abstract class Module {
   #training = true;
 
@@ -91,6 +134,20 @@ export abstract class Module {
         yield [join(path, name), part];
       }
     }
+  }
+
+  /** Calls `hook` before each forward of this module. Gives a function that removes it. */
+  registerForwardPreHook(hook: ForwardPreHook): () => void {
+    const { before } = hooked(this);
+    before.add(hook);
+    return () => void before.delete(hook);
+  }
+
+  /** Calls `hook` after each forward of this module. Gives a function that removes it. */
+  registerForwardHook(hook: ForwardHook): () => void {
+    const { after } = hooked(this);
+    after.add(hook);
+    return () => void after.delete(hook);
   }
 
   /** Calls `f` on every module below and then on this one; gives this. */
@@ -182,6 +239,7 @@ function* partsIn(name: string, value: unknown): IterableIterator<Named<Part>> {
 function* descend(module: Module, name: string, seen: Set<Module>): IterableIterator<Named<Module>> {
   if (seen.has(module)) return;
   seen.add(module);
+  if (name.length > (paths.get(module)?.length ?? 0)) paths.set(module, name);
   yield [name, module];
   for (const [child, part] of module.namedChildren()) yield* descend(part, join(name, child), seen);
 }

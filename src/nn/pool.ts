@@ -1,6 +1,6 @@
 /** Pools as modules; each is the function of the same name in functional-spatial.ts, which says what it computes. */
 import { show } from "../ir/shape.ts";
-import type { Tensor } from "../trace/index.ts";
+import type { Tensor, ValuesAndIndices } from "../trace/index.ts";
 import { checkSizes } from "./check.ts";
 import * as F from "./functional.ts";
 import { Module } from "./module.ts";
@@ -101,6 +101,10 @@ export class MaxPool1d extends Pool<One> {
   forward(x: Tensor): Tensor {
     return F.maxPool1d(x, this.kernelSize, this);
   }
+  /** The largest and where they are in their image: torch's returnIndices. For MaxUnpool1d. */
+  withIndices(x: Tensor): ValuesAndIndices {
+    return F.maxPool1dWithIndices(x, this.kernelSize, this);
+  }
 }
 
 /** The largest of windows: x: [n, c, h, w] -> [n, c, h', w']. */
@@ -113,6 +117,10 @@ export class MaxPool2d extends Pool<Two> {
   forward(x: Tensor): Tensor {
     return F.maxPool2d(x, this.kernelSize, this);
   }
+  /** The largest and where they are in their image: torch's returnIndices. For MaxUnpool2d. */
+  withIndices(x: Tensor): ValuesAndIndices {
+    return F.maxPool2dWithIndices(x, this.kernelSize, this);
+  }
 }
 
 /** The largest of windows: x: [n, c, d, h, w] -> [n, c, d', h', w']. */
@@ -124,6 +132,10 @@ export class MaxPool3d extends Pool<Three> {
   }
   forward(x: Tensor): Tensor {
     return F.maxPool3d(x, this.kernelSize, this);
+  }
+  /** The largest and where they are in their image: torch's returnIndices. For MaxUnpool3d. */
+  withIndices(x: Tensor): ValuesAndIndices {
+    return F.maxPool3dWithIndices(x, this.kernelSize, this);
   }
 }
 
@@ -179,5 +191,66 @@ export class AdaptiveMaxPool2d extends AdaptivePool {
 export class AdaptiveMaxPool3d extends AdaptivePool {
   forward(x: Tensor): Tensor {
     return F.adaptiveMaxPool3d(x, this.outputSize);
+  }
+}
+
+/** What MaxPool took, put back: x: [n, c, ..o], indices as withIndices gives them -> [n, c, ..s], 0 elsewhere. */
+abstract class MaxUnpool<S extends readonly number[]> extends Module {
+  readonly kernelSize: S;
+  readonly stride: S;
+  readonly padding: S;
+
+  protected constructor(
+    name: string,
+    d: number,
+    kernelSize: Sizes,
+    { stride = kernelSize, padding = 0 }: { readonly stride?: Sizes; readonly padding?: Sizes },
+  ) {
+    super();
+    this.kernelSize = checkSizes(name, "kernelSize", kernelSize, d, 1) as S;
+    this.stride = checkSizes(name, "stride", stride, d, 1) as S;
+    this.padding = checkSizes(name, "padding", padding, d, 0) as S;
+  }
+
+  protected override describe(): string {
+    return `kernelSize=${show(this.kernelSize)}, stride=${show(this.stride)}, padding=${show(this.padding)}`;
+  }
+}
+
+interface OutputSize {
+  /** Of the several sizes that are pooled to one. */
+  readonly outputSize?: readonly number[] | null;
+}
+
+/** x: [n, c, o] -> [n, c, s]. */
+export class MaxUnpool1d extends MaxUnpool<One> {
+  constructor(kernelSize: F.Single, options: Omit<F.UnpoolOptions<F.Single>, "outputSize"> = {}) {
+    super("MaxUnpool1d", 1, kernelSize, options);
+  }
+  forward(x: Tensor, indices: Tensor, { outputSize = null }: OutputSize = {}): Tensor {
+    const { kernelSize, stride, padding } = this;
+    return F.maxUnpool1d(x, indices, kernelSize, { stride, padding, outputSize });
+  }
+}
+
+/** x: [n, c, oh, ow] -> [n, c, h, w]. */
+export class MaxUnpool2d extends MaxUnpool<Two> {
+  constructor(kernelSize: F.Pair, options: Omit<F.UnpoolOptions<F.Pair>, "outputSize"> = {}) {
+    super("MaxUnpool2d", 2, kernelSize, options);
+  }
+  forward(x: Tensor, indices: Tensor, { outputSize = null }: OutputSize = {}): Tensor {
+    const { kernelSize, stride, padding } = this;
+    return F.maxUnpool2d(x, indices, kernelSize, { stride, padding, outputSize });
+  }
+}
+
+/** x: [n, c, od, oh, ow] -> [n, c, d, h, w]. */
+export class MaxUnpool3d extends MaxUnpool<Three> {
+  constructor(kernelSize: F.Triple, options: Omit<F.UnpoolOptions<F.Triple>, "outputSize"> = {}) {
+    super("MaxUnpool3d", 3, kernelSize, options);
+  }
+  forward(x: Tensor, indices: Tensor, { outputSize = null }: OutputSize = {}): Tensor {
+    const { kernelSize, stride, padding } = this;
+    return F.maxUnpool3d(x, indices, kernelSize, { stride, padding, outputSize });
   }
 }

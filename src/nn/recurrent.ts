@@ -6,11 +6,11 @@
  */
 import { ShapeError, TexgradError } from "../ir/errors.ts";
 import { sameShape, show } from "../ir/shape.ts";
-import { cat, noteChange, stack, zeros, type Parameter, type Tensor } from "../trace/index.ts";
+import { cat, noteChange, stack, tensor, zeros, type Parameter, type Tensor } from "../trace/index.ts";
 import { checkCount, checkProbability } from "./check.ts";
 import * as F from "./functional.ts";
 import { initialParameter, type LayerOptions } from "./layer.ts";
-import { Module, type Named, type Part } from "./module.ts";
+import { Module, nameOf, type Named, type Part } from "./module.ts";
 import { checkNonlinearity, gruStep, lstmStep, rnnStep, type Nonlinearity } from "./recurrent-cell.ts";
 
 export interface RecurrentOptions extends LayerOptions {
@@ -22,6 +22,14 @@ export interface RecurrentOptions extends LayerOptions {
   readonly dropout?: number;
   /** Whether a second direction runs from the end. Default false. */
   readonly bidirectional?: boolean;
+}
+
+export interface SequenceOptions {
+  /**
+   * [n] of whole numbers, of i32 if a tensor: how many steps each sequence has, as torch's packed sequences. What lies
+   * past them is not looked at and 0 in the output; last states are those of each sequence's own end.
+   */
+  readonly lengths?: Tensor | readonly number[] | null;
 }
 
 /** One direction of one layer. */
@@ -44,7 +52,6 @@ abstract class Recurrent extends Module {
   readonly batchFirst: boolean;
   #dropout: number;
   readonly bidirectional: boolean;
-  readonly #name: string;
   /** Layer by layer, forward before reverse. */
   readonly #directions: readonly Direction[];
   /** What a state consists of: the extents of h, and of c. */
@@ -68,7 +75,6 @@ abstract class Recurrent extends Module {
     this.batchFirst = batchFirst;
     this.#dropout = dropout;
     this.bidirectional = bidirectional;
-    this.#name = name;
     this.#widths = widths;
     const [rows, width] = [gates * hiddenSize, widths[0]!];
     const fresh = (...shape: number[]): Parameter => initialParameter(shape, hiddenSize, generator);
@@ -109,21 +115,26 @@ abstract class Recurrent extends Module {
   }
 
   /** The output and the last states, each [k d, n, ..], for x with or without a batch. */
-  protected run(x: Tensor, given: State | null): { readonly output: Tensor; readonly last: State } {
+  protected run(
+    x: Tensor,
+    given: State | null,
+    { lengths = null }: SequenceOptions = {},
+  ): { readonly output: Tensor; readonly last: State } {
     if ((x.ndim !== 3 && x.ndim !== 2) || x.shape.at(-1) !== this.inputSize) {
       throw new ShapeError(
-        `${this.#name}: x is ${show(x.shape)}, must be [${this.batchFirst ? "n, t" : "t, n"}, ${this.inputSize}], or without n`,
+        `${nameOf(this)}: x is ${show(x.shape)}, must be [${this.batchFirst ? "n, t" : "t, n"}, ${this.inputSize}], or without n`,
       );
     }
     const isBatch = x.ndim === 3;
     const steps = isBatch ? (this.batchFirst ? x.transpose(0, 1) : x) : x.unsqueeze(1);
     const [t, n] = steps.shape as readonly [number, number];
-    if (t === 0) throw new TexgradError(`${this.#name}: x ${show(x.shape)} has no steps`);
+    if (t === 0) throw new TexgradError(`${nameOf(this)}: x ${show(x.shape)} has no steps`);
+    const ends = lengths === null ? null : this.#lengths(lengths, n);
     const initial = this.#widths.map((width, i) =>
       this.#initial(given?.[i], [this.#directions.length, n, width], isBatch),
     );
     const d = this.bidirectional ? 2 : 1;
-    const ends: State[] = [];
+    const states: State[] = [];
     let below = steps;
     for (let layer = 0; layer < this.numLayers; layer++) {
       const outputs: Tensor[] = [];
@@ -133,15 +144,16 @@ abstract class Recurrent extends Module {
           below,
           initial.map((s) => s.select(0, k)),
           k % d === 1,
+          ends,
         );
         outputs.push(output);
-        ends.push(last);
+        states.push(last);
       }
       below = d === 1 ? outputs[0]! : cat(outputs, 2);
       if (layer < this.numLayers - 1) below = F.dropout(below, { p: this.dropout, training: this.training });
     }
     const last = this.#widths.map((_, i) => {
-      const s = stack(ends.map((e) => e[i]!));
+      const s = stack(states.map((e) => e[i]!));
       return isBatch ? s : s.squeeze(1);
     });
     const output = isBatch ? (this.batchFirst ? below.transpose(0, 1) : below) : below.squeeze(1);
@@ -152,29 +164,48 @@ abstract class Recurrent extends Module {
     if (given === undefined) return zeros(shape);
     const want = isBatch ? shape : [shape[0]!, shape[2]!];
     if (!sameShape(given.shape, want)) {
-      throw new ShapeError(`${this.#name}: a state is ${show(given.shape)}, must be ${show(want)}`);
+      throw new ShapeError(`${nameOf(this)}: a state is ${show(given.shape)}, must be ${show(want)}`);
     }
     return isBatch ? given : given.unsqueeze(1);
   }
 
-  /** x: [t, n, ..] through one direction: [t, n, h] and the last state. */
+  /** [n, 1] of i32. */
+  #lengths(lengths: Tensor | readonly number[], n: number): Tensor {
+    const given = Array.isArray(lengths)
+      ? tensor(lengths as readonly number[], { dtype: "i32", shape: [lengths.length] })
+      : (lengths as Tensor);
+    if (given.ndim !== 1 || given.shape[0] !== n) {
+      throw new ShapeError(`${nameOf(this)}: lengths are ${show(given.shape)}, must be [${n}]`);
+    }
+    return given.unsqueeze(1);
+  }
+
+  /** x: [t, n, ..] through one direction: [t, n, h] and the last state. `ends`: [n, 1], steps there are; null: all. */
   #along(
     p: Direction,
     x: Tensor,
     initial: State,
     isReverse: boolean,
+    ends: Tensor | null,
   ): { readonly output: Tensor; readonly last: State } {
     const inputs = F.linear(x, p.weightIh, p.biasIh).unbind(0);
     if (isReverse) inputs.reverse();
     let state = initial;
-    const outputs = inputs.map((ofInput) => {
+    const outputs = inputs.map((ofInput, i) => {
       const [h, ...rest] = this.step(ofInput, F.linear(state[0]!, p.weightHh, p.biasHh), state) as [
         Tensor,
         ...Tensor[],
       ];
       const projected = p.weightHr === null ? h : F.linear(h, p.weightHr);
-      state = [projected, ...rest];
-      return projected;
+      const next = [projected, ...rest];
+      if (ends === null) {
+        state = next;
+        return projected;
+      }
+      const isThere = ends.gt(isReverse ? inputs.length - 1 - i : i);
+      const before = state;
+      state = next.map((e, j) => e.where(isThere, before[j]!));
+      return projected.where(isThere, 0);
     });
     if (isReverse) outputs.reverse();
     return { output: stack(outputs), last: state };
@@ -201,8 +232,8 @@ export class RNN extends Recurrent {
     super("RNN", 1, inputSize, hiddenSize, [hiddenSize], options);
     this.nonlinearity = checkNonlinearity("RNN", options.nonlinearity ?? "tanh");
   }
-  forward(x: Tensor, h0: Tensor | null = null): readonly [output: Tensor, hN: Tensor] {
-    const { output, last } = this.run(x, h0 === null ? null : [h0]);
+  forward(x: Tensor, h0: Tensor | null = null, options: SequenceOptions = {}): readonly [output: Tensor, hN: Tensor] {
+    const { output, last } = this.run(x, h0 === null ? null : [h0], options);
     return [output, last[0]!];
   }
   protected step(ofInput: Tensor, ofHidden: Tensor): State {
@@ -215,8 +246,8 @@ export class GRU extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
     super("GRU", 3, inputSize, hiddenSize, [hiddenSize], options);
   }
-  forward(x: Tensor, h0: Tensor | null = null): readonly [output: Tensor, hN: Tensor] {
-    const { output, last } = this.run(x, h0 === null ? null : [h0]);
+  forward(x: Tensor, h0: Tensor | null = null, options: SequenceOptions = {}): readonly [output: Tensor, hN: Tensor] {
+    const { output, last } = this.run(x, h0 === null ? null : [h0], options);
     return [output, last[0]!];
   }
   protected step(ofInput: Tensor, ofHidden: Tensor, state: State): State {
@@ -246,8 +277,9 @@ export class LSTM extends Recurrent {
   forward(
     x: Tensor,
     state: readonly [h0: Tensor, c0: Tensor] | null = null,
+    options: SequenceOptions = {},
   ): readonly [output: Tensor, last: readonly [hN: Tensor, cN: Tensor]] {
-    const { output, last } = this.run(x, state);
+    const { output, last } = this.run(x, state, options);
     return [output, [last[0]!, last[1]!]];
   }
   protected step(ofInput: Tensor, ofHidden: Tensor, state: State): State {

@@ -238,6 +238,6 @@ describe("bad options", () => {
       () => nn.init.xavierUniform(new nn.Parameter(zeros([3]))),
       "init.xavierUniform: a parameter of shape [3]",
     ],
-    ["the wrong input", () => new nn.Linear(4, 2).forward(ones([3, 5])), "linear: x [3,5] with weight [2,4]"],
+    ["the wrong input", () => new nn.Linear(4, 2).forward(ones([3, 5])), "Linear: expected [..,4], got [3,5]"],
   ])("%s", (_, make, message) => expect(make).toThrow(message));
 });

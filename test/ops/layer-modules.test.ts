@@ -18,7 +18,7 @@ type Layer = nn.Module & { forward(...x: unknown[]): Result };
 type Constructor = new (...args: unknown[]) => Layer;
 const layers = new Map(Object.entries(nn) as unknown as [string, Constructor][]);
 
-const isTensor = (v: FixtureTensor | boolean): v is FixtureTensor => typeof v === "object";
+const isTensor = (v: ModuleCase["keywords"][string]): v is FixtureTensor => typeof v === "object" && "shape" in v;
 
 async function check(c: ModuleCase): Promise<void> {
   const layer = new (layers.get(c.layer)!)(...c.args, c.options);
@@ -28,8 +28,10 @@ async function check(c: ModuleCase): Promise<void> {
   const x = c.inputs.map(input);
   const given = c.layer.startsWith("LSTM") && x.length === 3 ? [x[0], [x[1], x[2]]] : x;
   const keywords = Object.entries(c.keywords).map(([k, v]) => [k, isTensor(v) ? constant(v) : v] as const);
+  // Recurrent layers take their options behind the state.
+  const state = "lengths" in c.keywords ? [null] : [];
   const run = (): Tensor[] =>
-    flat(layer.forward(...given, ...(keywords.length === 0 ? [] : [Object.fromEntries(keywords)])));
+    flat(layer.forward(...given, ...state, ...(keywords.length === 0 ? [] : [Object.fromEntries(keywords)])));
   let outputs = run();
   for (let i = 1; i < c.calls; i++) outputs = run();
   expect(outputs).toHaveLength(c.outputs.length);
