@@ -8,7 +8,7 @@
  * in * k and out * k.
  */
 import { ShapeError, TexgradError } from "../ir/errors.ts";
-import { philox4x32 } from "../ir/philox.ts";
+import { philox4x32, type Words4 } from "../ir/philox.ts";
 import { numel, show, type Shape } from "../ir/shape.ts";
 import { defaultGenerator, noGrad, tensor, type Generator, type Tensor } from "../trace/index.ts";
 
@@ -17,22 +17,31 @@ export interface InitOptions {
   readonly generator?: Generator;
 }
 
-/** One of a generator's draws, as a sequence of numbers in [0, 1) that are multiples of 2^-24. */
-function* units(generator: Generator): globalThis.Generator<number, never, undefined> {
-  const stream = generator.next();
-  const [key0, key1] = generator.key;
-  for (let block = 0; ; block++) {
-    for (const word of philox4x32([block, stream, 0, 0], [key0, key1])) yield (word >>> 8) * 2 ** -24;
-  }
+/**
+ * One of a generator's draws, as a sequence of numbers in [0, 1) that are multiples of 2^-24. Taken when the first number
+ * is asked for.
+ */
+function units(generator: Generator): () => number {
+  const key: [number, number] = [...generator.key];
+  const counter: Words4 = [0, 0, 0, 0];
+  let words: Readonly<Words4> = counter;
+  let used = 4;
+  return () => {
+    if (used === 4) {
+      if (words === counter) counter[1] = generator.next();
+      else counter[0]++;
+      words = philox4x32(counter, key);
+      used = 0;
+    }
+    return (words[used++]! >>> 8) * 2 ** -24;
+  };
 }
 
 function filled(shape: Shape, value: (next: () => number) => number, generator: Generator = defaultGenerator): Tensor {
-  const source = units(generator);
-  const next = (): number => source.next().value;
-  return tensor(
-    Float32Array.from({ length: numel(shape) }, () => value(next)),
-    { shape },
-  );
+  const next = units(generator);
+  const values = new Float32Array(numel(shape));
+  for (let i = 0; i < values.length; i++) values[i] = value(next);
+  return tensor(values, { shape });
 }
 
 /** Uniform in [low, high). */
