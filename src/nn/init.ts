@@ -132,8 +132,8 @@ export function orthogonal(p: Tensor, { gain = 1, generator = defaultGenerator }
   const rows = p.shape[0]!;
   const columns = numel(p.shape.slice(1));
   const [count, length] = rows < columns ? [rows, columns] : [columns, rows];
-  const source = units(generator);
-  const draw = (): number => normalOf(() => source.next().value);
+  const next = units(generator);
+  const draw = (): number => normalOf(next);
   const found: Float64Array[] = [];
   for (let i = 0; i < count; i++) {
     const v = Float64Array.from({ length }, draw);
@@ -163,8 +163,7 @@ export function sparse(
   const [rows, columns] = p.shape;
   if (p.ndim !== 2) throw new ShapeError(`init.sparse: a parameter of shape ${show(p.shape)}; it takes a matrix`);
   if (!(sparsity >= 0 && sparsity <= 1)) throw new TexgradError(`init.sparse: sparsity is ${sparsity}; it is 0 to 1`);
-  const source = units(generator);
-  const next = (): number => source.next().value;
+  const next = units(generator);
   const values = Float32Array.from({ length: numel(p.shape) }, () => std * normalOf(next));
   for (let c = 0; c < columns!; c++) {
     const order = Array.from({ length: rows! }, (_, r) => [next(), r] as const).sort(([x], [y]) => x - y);
