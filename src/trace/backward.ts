@@ -34,6 +34,8 @@ interface Lineage {
 }
 
 const retained = new WeakMap<Node, Handle>();
+/** Graphs are searched for retained results only once there was one. */
+let anyRetained = false;
 const hooks = new WeakMap<Node, Set<Hook>>();
 /** Cells' nodes change with their versions, so their hooks hang on the tensor. */
 const leafHooks = new WeakMap<Handle, Set<Hook>>();
@@ -72,13 +74,14 @@ function lineage(root: Node): Lineage {
     return [v.node];
   };
   const order = topologicalOrder([root], below);
-  for (const n of order) {
+  const ends = order.filter((n) => cellOf(n) !== null || (anyRetained && retained.has(n)));
+  for (const n of ends) {
     const gone = cellOf(n) === null ? null : lost(n);
     if (gone !== null) throw dropped(gone);
   }
   const made = originals.size === 0 ? null : rebuilt(order, originals);
   const holders: [Node, Handle][] = [];
-  for (const n of order) {
+  for (const n of ends) {
     const holder = cellOf(n)?.owner ?? retained.get(n);
     if (holder?.requiresGrad === true && !originals.has(n)) holders.push([made?.get(n) ?? n, holder]);
   }
@@ -242,7 +245,9 @@ export function grad(
 export function retainGradient(t: Handle): void {
   if (!t.requiresGrad) throw new GradError("retainGrad: the tensor does not require a gradient");
   refuseToRecord("retainGrad() is called", "return grad(loss, [t])[0]");
-  if (!t.isLeaf) retained.set(origin(t), t);
+  if (t.isLeaf) return;
+  anyRetained = true;
+  retained.set(origin(t), t);
 }
 
 /** Calls `hook` with the tensor's gradient whenever one is computed. Gives a function that removes it. */

@@ -72,6 +72,8 @@ export function signatureHash(roots: readonly Root[]): number {
   return h;
 }
 
+const sameKind = (a: Node, b: Node): boolean => a.dtype === b.dtype && sameShape(a.shape, b.shape);
+
 function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
@@ -200,9 +202,11 @@ export class Plan {
       const a = order[i]!;
       const b = key.walk.order[i]!;
       // Hashes of all below: where they agree the rest does but for a chance of 2^-32, and that is no proof.
-      if (a.hash !== b.hash || a.op !== b.op || a.dtype !== b.dtype) return false;
-      if (!sameShape(a.shape, b.shape) || !sameAttrs(a.attrs, b.attrs)) return false;
+      if (a.hash !== b.hash || a.op !== b.op || !sameAttrs(a.attrs, b.attrs)) return false;
+      // Dtype and shape of the others follow from their operands, as far as those are here.
+      if (a.inputs.length === 0 && !sameKind(a, b)) return false;
     }
+    for (const i of leaves) if (!sameKind(order[i]!, key.walk.order[i]!)) return false;
     for (let i = 0; i < bound.length; i++) {
       const x = bound[i]!;
       // A host array is uploaded as the plan likes it.
