@@ -106,8 +106,8 @@ export class Run {
   readonly variant: Variant;
   /** The graph as traced; null once two later runs of the plan have happened, and of a replay until it is asked for. */
   walk: Walk | null;
-  /** Of a replay: what can tell its graph. */
-  readonly replayed: Replayed | null;
+  /** Of a replay, while a value of it may need a graph: what it was given. */
+  replayed: Replayed | null;
   /** Whether two later runs of the plan have happened. */
   retired = false;
   /** Tensors whose values it computed, stored or not. */

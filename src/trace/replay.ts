@@ -112,6 +112,8 @@ class Call {
   #given: readonly Argument[];
   readonly #before: ReadonlyMap<Handle, Value>;
   readonly #runs: Run[] = [];
+  /** Of each submit: whether it was looked up with a graph of its own, and not replayed. */
+  readonly #isTraced: boolean[] = [];
   readonly #numbers: (readonly number[])[] = [];
   /** Of each submit: the version each cell leaf had. */
   readonly #versions: Int32Array[] = [];
@@ -151,6 +153,7 @@ class Call {
     const isKnown = bound.length === leaves.length && !plan.disposed;
     const assigns = roots.some((r) => r.cell !== null);
     const { runner } = engine;
+    this.#isTraced.push(!isKnown);
     if (isKnown) this.#runs.push(runner.replay(plan, roots, bound, uniforms, this.#told(s), carriedValues));
     else {
       const { order } = this.#graph(s);
@@ -227,7 +230,7 @@ class Call {
 
   /** The number of a recorded node in a run, which differs if that was looked up. */
   #numberIn(run: Run, s: number, number: number): number {
-    if (run.replayed !== null) return number;
+    if (!this.#isTraced[s]!) return number;
     return run.walk?.number.get(this.#graphs[s]!.order[number]!) ?? -1;
   }
 
@@ -249,7 +252,7 @@ class Call {
       v.forget(
         "the value belongs to a call of a compiled function too long ago; read it earlier, or keep it with clone()",
       );
-    } else if (run.replayed === null) {
+    } else if (this.#isTraced[s]!) {
       v.node = this.#graphs[s]!.order[number]!;
       place(v, run);
       return v;
@@ -290,7 +293,7 @@ class Call {
   #graph(s: number): Walk {
     for (let i = this.#graphs.length; i <= s; i++) this.#graphs.push(this.#rebuilt(i));
     const run = this.#runs[s];
-    if (run !== undefined && run.replayed !== null && !run.retired) run.walk = this.#graphs[s]!;
+    if (run !== undefined && !this.#isTraced[s]! && !run.retired) run.walk = this.#graphs[s]!;
     return this.#graphs[s]!;
   }
 

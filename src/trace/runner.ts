@@ -249,6 +249,7 @@ export class Runner {
       const gone = leaf >= 0 ? why(leaf) : (run.replayed?.gone(v.number) ?? null);
       if (gone !== null) v.forget(gone);
     }
+    if (!run.values.some((v) => v.run === run && v.isDeferred)) run.replayed = null;
     if (run.carried.length === 0 || this.#history.push(run) <= HISTORY) return;
     const oldest = this.#history.shift()!;
     oldest.carried = [];
