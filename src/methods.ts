@@ -10,13 +10,19 @@ import * as contract from "./functions/contract.ts";
 import * as elementwise from "./functions/elementwise.ts";
 import * as indexBy from "./functions/index-by.ts";
 import * as reductions from "./functions/reductions.ts";
+import * as search from "./functions/search.ts";
 import { Tensor, type ValuesAndIndices } from "./trace/index.ts";
 
 /** What takes no tensor first, and what Tensor has already. */
 type Left =
   "einsum" | "hstack" | "meshgrid" | "vstack" | "gather" | "indexSelect" | "matmul" | "std" | "var" | "variance";
 
-type Functions = typeof arrange & typeof contract & typeof elementwise & typeof indexBy & typeof reductions;
+type Functions = typeof arrange &
+  typeof contract &
+  typeof elementwise &
+  typeof indexBy &
+  typeof reductions &
+  typeof search;
 
 type Method<F> = F extends (x: Tensor, ...rest: infer R) => infer Y ? (...rest: R) => Y : never;
 
@@ -46,7 +52,7 @@ const left: Readonly<Record<Left, true>> = {
 
 function install(): readonly string[] {
   const names: string[] = [];
-  for (const functions of [arrange, contract, elementwise, indexBy, reductions]) {
+  for (const functions of [arrange, contract, elementwise, indexBy, reductions, search]) {
     for (const [name, f] of Object.entries(functions) as [string, (x: Tensor, ...rest: unknown[]) => unknown][]) {
       if (name in left || name in Tensor.prototype) continue;
       names.push(name);

@@ -3,7 +3,7 @@
  * number is a uniform of its own. Not here: activations (src/nn/functional-activation.ts).
  */
 import * as compose from "../ir/compose/index.ts";
-import { DtypeError } from "../ir/errors.ts";
+import { DtypeError, ShapeError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import * as ops from "../ir/ops/index.ts";
 import { apply, scalar, type Tensor } from "../trace/index.ts";
@@ -50,6 +50,12 @@ export const atanh: Unary = /* @__PURE__ */ unaryFloat(compose.atanh);
 export const erf: Unary = /* @__PURE__ */ unaryFloat(ops.erf);
 /** 1 - erf(x), exact where erf is near 1. */
 export const erfc: Unary = /* @__PURE__ */ unaryFloat(ops.erfc);
+/** The number whose erf is x; NaN outside [-1, 1]. */
+export const erfinv: Unary = /* @__PURE__ */ unaryFloat(ops.erfinv);
+/** log |gamma(x)|. */
+export const lgamma: Unary = /* @__PURE__ */ unaryFloat(ops.lgamma);
+/** The derivative of lgamma. */
+export const digamma: Unary = /* @__PURE__ */ unaryFloat((x) => ops.polygamma(0, x));
 /** x without its fraction, toward 0. */
 export const trunc: Unary = /* @__PURE__ */ unaryAny(compose.trunc);
 /** x - trunc(x). */
@@ -119,3 +125,49 @@ export function lerp(start: Tensor, end: Tensor, weight: Operand): Tensor {
 export function nanToNum(x: Tensor, nan = 0, posinf = compose.HIGHEST, neginf = compose.LOWEST): Tensor {
   return apply((e) => compose.nanToNum(e, scalar(nan), scalar(posinf), scalar(neginf)), [x]);
 }
+
+/** Derivative n of digamma, n a whole number from 0 on; of n above 1 for x above 0. */
+export function polygamma(x: Tensor, n: number): Tensor {
+  if (!Number.isInteger(n) || n < 0 || n > 20)
+    throw new ShapeError(`polygamma: n is ${n}, must be whole, from 0 to 20`);
+  return apply((e) => ops.polygamma(n, floated(e)), [x]);
+}
+
+const bits =
+  (op: string, f: OnNodes, bools = true): OnNodes =>
+  (a, b) => {
+    if (a.dtype === "f32" || (a.dtype === "bool" && !bools)) {
+      throw new DtypeError(`${op}: got ${a.dtype}, takes ${bools ? "bool, " : ""}i32, u32; x.cast("i32") would fit`);
+    }
+    return f(a, b);
+  };
+
+/** Bits set in both; of bools, whether both are true. */
+export const bitwiseAnd: Binary = /* @__PURE__ */ binaryPromoted(
+  "bitwiseAnd",
+  /* @__PURE__ */ bits("bitwiseAnd", compose.bitwiseAnd),
+);
+/** Bits set in either. */
+export const bitwiseOr: Binary = /* @__PURE__ */ binaryPromoted(
+  "bitwiseOr",
+  /* @__PURE__ */ bits("bitwiseOr", compose.bitwiseOr),
+);
+/** Bits set in one of both. */
+export const bitwiseXor: Binary = /* @__PURE__ */ binaryPromoted(
+  "bitwiseXor",
+  /* @__PURE__ */ bits("bitwiseXor", compose.bitwiseXor),
+);
+/** Every bit turned; of bools, not. */
+export const bitwiseNot: Unary = /* @__PURE__ */ unaryAny((x) =>
+  bits("bitwiseNot", (e) => compose.bitwiseNot(e))(x, x),
+);
+/** a moved by b places towards the higher bits, b from 0 to 31. */
+export const bitwiseLeftShift: Binary = /* @__PURE__ */ binaryPromoted(
+  "bitwiseLeftShift",
+  /* @__PURE__ */ bits("bitwiseLeftShift", ops.shiftLeft, false),
+);
+/** a moved by b places towards the lower bits, b from 0 to 31; the sign stays. */
+export const bitwiseRightShift: Binary = /* @__PURE__ */ binaryPromoted(
+  "bitwiseRightShift",
+  /* @__PURE__ */ bits("bitwiseRightShift", ops.shiftRight, false),
+);

@@ -4,3 +4,4 @@ export * from "./contract.ts";
 export * from "./elementwise.ts";
 export * from "./index-by.ts";
 export * from "./reductions.ts";
+export * from "./search.ts";

@@ -11,6 +11,7 @@ import type { Node } from "../node.ts";
 import { abs, add, ceil, div, floor, maximum, mul, neg, reciprocal, sub } from "../ops/arithmetic.ts";
 import { and, cast, detach, eq, ge, gt, le, lt, ne, not, or, where } from "../ops/compare.ts";
 import { isInt, type Operand } from "../ops/define.ts";
+import { bitAnd } from "../ops/integer.ts";
 import { literal } from "../ops/leaf.ts";
 import { atan2, expm1, isnan, log1p } from "../ops/special.ts";
 import { cos, exp, log, sin, softplus, sqrt } from "../ops/transcendental.ts";
@@ -163,3 +164,12 @@ const clampBoth = (x: Node, eps: Operand): Node => {
   const high = typeof eps === "number" ? 1 - eps : sub(1, eps);
   return where(lt(x, eps), eps, where(gt(x, high), high, x));
 };
+
+// Bits, of integers by sums that wrap, of bools by logic.
+
+export const bitwiseAnd = (a: Node, b: Node): Node => (a.dtype === "bool" ? and(a, b) : bitAnd(a, b));
+export const bitwiseOr = (a: Node, b: Node): Node => (a.dtype === "bool" ? or(a, b) : sub(add(a, b), bitAnd(a, b)));
+export const bitwiseXor = (a: Node, b: Node): Node =>
+  a.dtype === "bool" ? ne(a, b) : sub(add(a, b), mul(bitAnd(a, b), 2));
+export const bitwiseNot = (x: Node): Node =>
+  x.dtype === "bool" ? not(x) : sub(x.dtype === "u32" ? 4294967295 : -1, x);

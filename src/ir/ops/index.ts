@@ -7,7 +7,9 @@ import * as arithmetic from "./arithmetic.ts";
 import * as bits from "./bits.ts";
 import * as broadcast from "./broadcast.ts";
 import * as compare from "./compare.ts";
+import * as gamma from "./gamma.ts";
 import * as gather from "./gather.ts";
+import * as integer from "./integer.ts";
 import * as leaf from "./leaf.ts";
 import * as reduce from "./reduce.ts";
 import * as special from "./special.ts";
@@ -18,7 +20,9 @@ export * from "./arithmetic.ts";
 export * from "./bits.ts";
 export * from "./broadcast.ts";
 export * from "./compare.ts";
+export * from "./gamma.ts";
 export * from "./gather.ts";
+export * from "./integer.ts";
 export * from "./leaf.ts";
 export * from "./reduce.ts";
 export * from "./special.ts";
@@ -46,6 +50,8 @@ export const definitions: readonly Definition[] = /* @__PURE__ */ collect([
   arithmetic,
   transcendental,
   special,
+  gamma,
+  integer,
   compare,
   bits,
   view,

@@ -39,7 +39,7 @@ export const log1pOf = oneArgument("log1pOf", (t) => [
 ]);
 
 /** The builtin errs by an absolute 1e-7 or so, which is much near 1, where the series takes over. */
-const logOf = oneArgument(
+export const logOf = oneArgument(
   "logOf",
   (t) => [
     `${t.value} u = x - 1.0;`,
@@ -67,7 +67,7 @@ const softplusOf = oneArgument("softplus", () => ["return max(x, 0.0) + log1pOf(
  * sin(x + turns * pi / 2). x is reduced by pi / 2 in three parts whose products with whole numbers are exact (Cody and
  * Waite), good to |x| = 1e5; then Cephes sinf's polynomials on [-pi/4, pi/4].
  */
-const sinTurned: GlslFunction = {
+export const sinTurned: GlslFunction = {
   name: "sinTurned",
   source: (t) => `${t.value} sinTurned(${t.value} x, float turns) {
   ${t.value} k = floor(x * 0.63661977 + 0.5);
