@@ -200,7 +200,7 @@ function onContext(
   through(way, device, graph, want, layoutOf);
 }
 
-/** Layouts that other plans may have chosen: any columns, any split. Of a leaf always the same. */
+/** Layouts that other plans of the device may have chosen: any columns, any split. Of a leaf always the same. */
 function foreignLayouts(seed: number, { profile }: PlanDevice): (leaf: Node) => Layout | null {
   const known = new Map<Node, Layout | null>();
   const chance = new Chance(seed);
@@ -211,7 +211,8 @@ function foreignLayouts(seed: number, { profile }: PlanDevice): (leaf: Node) => 
     const second = chance.pick(axes);
     const columns = chance.odds(0.3) && first !== second ? [first, second] : [first];
     const split = { dim: chance.pick(axes), R: chance.pick([2, 4, 8]) };
-    return layoutOf(shape, profile, axes.length === 1 ? {} : { columns, split });
+    const fits = axes.length > 1 && split.R <= profile.maxDrawBuffers;
+    return layoutOf(shape, profile, axes.length === 1 ? {} : fits ? { columns, split } : { columns });
   };
   return (leaf) => {
     if (!known.has(leaf)) known.set(leaf, choose(leaf));

@@ -367,8 +367,9 @@ function mustBeExact(op: MapDefinition, to: unknown, operand: DType): boolean {
 
 function domain(op: MapDefinition, operand: number): { low: number; high: number; nearest: number } {
   const s = op.samples[operand]!;
-  const [low, high] = "from" in s ? [s.from, s.to] : [Math.min(...s.values), Math.max(...s.values)];
-  const nearest = "from" in s ? (s.from > 0 ? s.from : 0) : Math.min(...s.values.map(Math.abs));
+  const values = "from" in s ? [s.from, s.to] : s.values.filter(Number.isFinite);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const nearest = "from" in s ? (s.from > 0 ? s.from : 0) : Math.min(...values.map(Math.abs));
   return { low: Math.max(low, -8), high: Math.min(high, 8), nearest: nearest < 0.05 ? (low > 0 ? 0.05 : 0) : nearest };
 }
 
