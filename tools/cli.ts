@@ -4,6 +4,9 @@
  */
 import * as doctor from "./doctor.ts";
 import * as dump from "./dump.ts";
+import * as launch from "./launch.ts";
+import * as serve from "./serve.ts";
+import * as top from "./top.ts";
 
 interface Command {
   readonly summary: string;
@@ -15,6 +18,9 @@ interface Command {
 const commands: Readonly<Record<string, Command>> = {
   dump: { summary: "run a script and write every plan it compiles: graphs, kernels with reasons, GLSL", ...dump },
   doctor: { summary: "tell what was found here: Node, gl, driver, limits, capabilities", ...doctor },
+  serve: { summary: "a server that workers train through", ...serve },
+  launch: { summary: "a server and several workers of one script on this machine", ...launch },
+  top: { summary: "a training server at a glance", ...top },
 };
 
 function help(): string {

@@ -19,6 +19,8 @@ export function sourceAliases(root, platform) {
     "texgrad/nn": source("nn/index.ts"),
     "texgrad/optim": source("optim/index.ts"),
     "texgrad/data": source("data/index.ts"),
+    "texgrad/distributed/server": source("distributed/server/index.ts"),
+    "texgrad/distributed": source("distributed/index.ts"),
     "texgrad/debug": source("debug.ts"),
     "texgrad/reference": source("reference.ts"),
   };

@@ -90,6 +90,11 @@ export class Disk {
     }
   }
 
+  /** Settles when nothing waits to be written. */
+  written(): Promise<void> {
+    return this.#done;
+  }
+
   async close(): Promise<void> {
     await this.#done;
     closeSync(this.#journal);

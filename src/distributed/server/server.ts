@@ -250,7 +250,17 @@ class RunServer implements TrainingServer {
       if (!isBinary) return socket.close(1003, "binary messages only");
       if (++peer.messages > MAX_MESSAGES) return socket.close(1008, "too many messages");
       const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-      this.#act(place, place.room.handle({ kind: "frame", peer: peer.id, bytes }, performance.now()));
+      try {
+        this.#act(place, place.room.handle({ kind: "frame", peer: peer.id, bytes }, performance.now()));
+      } catch (error) {
+        // A fault of ours. One peer's frame must not end everybody's run: the peer goes, its step goes on without it.
+        this.#log("internal error", {
+          run,
+          peer: peer.id,
+          error: error instanceof Error ? error.stack : String(error),
+        });
+        socket.terminate();
+      }
       peer.hasSaidHello ||= place.room.members.ofPeer(peer.id) !== undefined;
     });
     socket.on("ping", () => {
