@@ -4,6 +4,7 @@
  */
 import { expandMacros } from "../autodiff/expand.ts";
 import { generate } from "../codegen/glsl/generate.ts";
+import { kernelKey } from "../codegen/glsl/key.ts";
 import type { ShaderProgram } from "../codegen/glsl/program.ts";
 import type { CompileRequest } from "../ir/device.ts";
 import { cutReasons, type Kernel } from "../ir/kernel.ts";
@@ -13,6 +14,8 @@ import { buildPlan } from "../passes/index.ts";
 
 /** A compiled plan as the dump shows it. */
 export interface PlanInfo {
+  /** Of the device it was compiled for. */
+  readonly profile: DeviceProfile;
   readonly request: CompileRequest;
   readonly plan: KernelPlan;
   /** One for each kernel; empty on the cpu device. */
@@ -28,12 +31,31 @@ export function compileWebgl(
 ): PlanInfo {
   const plan = buildPlan(request, profile, expandMacros, { record });
   const programs = plan.kernels.map((kernel) => {
-    const program = generate(kernel, profile);
+    const program = generated(kernel, profile);
     // What has no elements is never drawn.
     if (numel(kernel.shape) > 0) onText(program.source, kernel);
     return program;
   });
-  return { request, plan, programs };
+  return { profile, request, plan, programs };
+}
+
+/** Programs of kernels that were generated before, for each profile. */
+const known = new WeakMap<DeviceProfile, Map<string, ShaderProgram>>();
+/** Kernels remembered; beyond it the oldest goes. */
+const REMEMBERED = 1024;
+
+function generated(kernel: Kernel, profile: DeviceProfile): ShaderProgram {
+  let programs = known.get(profile);
+  if (programs === undefined) known.set(profile, (programs = new Map<string, ShaderProgram>()));
+  const key = kernelKey(kernel);
+  let program = programs.get(key);
+  if (program === undefined) {
+    program = generate(kernel, profile);
+    programs.set(key, program);
+    const oldest = programs.keys().next();
+    if (programs.size > REMEMBERED && oldest.done !== true) programs.delete(oldest.value);
+  }
+  return program;
 }
 
 /** A few lines that tell which kernel this is, for errors. */
