@@ -10,9 +10,8 @@ export {
   type CountingOptions,
   type Counts,
   type DeviceKind,
-  type DrawCounts,
-  type PlanCounts,
 } from "./runtime/counting.ts";
+export type { DrawCounts, PlanCounts } from "./runtime/count-plan.ts";
 export { type DescribedPlan, describePlan, type PlanFiles, type PlanIndex } from "./runtime/describe.ts";
 export { observePlans } from "./runtime/observe.ts";
 export { captureLines } from "./trace/lines.ts";

@@ -7,17 +7,21 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { describePlan, observePlans, type PlanIndex } from "../src/debug.ts";
+import { countingDevice, describePlan, observePlans, type DeviceKind, type PlanIndex } from "../src/debug.ts";
+import { setDevice } from "../src/index.ts";
 
-export const usage = `texgrad dump FILE [--out DIR] [-- ARGS...]
+export const usage = `texgrad dump FILE [--out DIR] [--device KIND] [-- ARGS...]
 
 Runs FILE (JavaScript that imports texgrad) and writes what each of its plans became:
   DIR/plan-01/00-traced.ir, 01-canonicalise.ir, ...   the graph after each pass
   DIR/plan-01/nodes.txt       every traced node: the kernel it is part of, or why nothing is left of it
   DIR/plan-01/kernels.txt     each draw: what it stores and why, its loops, its loads
   DIR/plan-01/kernel-00.glsl  the program of each draw
-  DIR/index.json              all of it, for tools
---out DIR   default .texgrad/dump; emptied first`;
+  DIR/index.json              all of it, for tools, with what each draw costs: texels, fetches, multiply-adds
+--out DIR       default .texgrad/dump; emptied first
+--device KIND   software or gpu: compiles for such a device and draws nothing; every number FILE reads is NaN`;
+
+const kinds: readonly DeviceKind[] = ["software", "gpu"];
 
 /** Returns the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -25,7 +29,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const own = cut < 0 ? args : args.slice(0, cut);
   const { values, positionals } = parseArgs({
     args: [...own],
-    options: { out: { type: "string", default: join(".texgrad", "dump") } },
+    options: { out: { type: "string", default: join(".texgrad", "dump") }, device: { type: "string" } },
     allowPositionals: true,
   });
   const [file] = positionals;
@@ -33,6 +37,12 @@ export async function run(args: readonly string[]): Promise<number> {
     console.error(`texgrad dump: takes one file\n\n${usage}`);
     return 2;
   }
+  const kind = kinds.find((k) => k === values.device);
+  if (values.device !== undefined && kind === undefined) {
+    console.error(`texgrad dump: --device ${values.device}: takes ${kinds.join(" or ")}`);
+    return 2;
+  }
+  if (kind !== undefined) setDevice(countingDevice(kind));
   const script = resolve(file);
   process.argv = [process.argv[0]!, script, ...(cut < 0 ? [] : args.slice(cut + 1))];
   const plans: PlanIndex[] = [];

@@ -3,13 +3,12 @@
  * WebGL2 device itself, on a context that does nothing (null-gl.ts), so that plans, programs, textures and what is sent
  * are those of the real one. Nothing is computed: what a kernel would have written reads as NaN.
  */
-import { addWork, countDraw, noWork, type Work } from "../codegen/glsl/count.ts";
+import { addWork, noWork, type Work } from "../codegen/glsl/count.ts";
 import type { CompileRequest, Device, Executable } from "../ir/device.ts";
-import { cutReasons, type CutReason } from "../ir/kernel.ts";
-import type { DeviceProfile, KernelPlan } from "../ir/plan.ts";
-import { numel, type Shape } from "../ir/shape.ts";
+import type { DeviceProfile } from "../ir/plan.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { PlanInfo } from "./compile.ts";
+import { countPlan, type PlanCounts } from "./count-plan.ts";
 import { createWebglDevice, type WebglDevice, type WebglOptions } from "./device.ts";
 import { nullGl, type GlTally } from "./null-gl.ts";
 
@@ -41,31 +40,6 @@ const kinds = {
 } as const satisfies Record<string, Capabilities>;
 
 export type DeviceKind = keyof typeof kinds;
-
-/** One draw of a plan. */
-export interface DrawCounts extends Work {
-  /** What it stores, each value by the op that ends it. */
-  readonly stores: readonly string[];
-  /** Of every stored value. */
-  readonly shape: Shape;
-  /** Its nests of loops: what is accumulated, and over how many steps of each axis. */
-  readonly phases: readonly { readonly accumulates: readonly string[]; readonly over: readonly number[] }[];
-  /** Why it is a draw of its own; "copy" where a stored value is asked for twice. */
-  readonly reason: CutReason | "copy";
-  /** The reason in words. */
-  readonly why: string;
-  /** Render targets. */
-  readonly targets: number;
-  /** GLSL; null of a copy. */
-  readonly source: string | null;
-}
-
-/** One plan, run once. */
-export interface PlanCounts extends Work {
-  readonly draws: readonly DrawCounts[];
-  /** Different programs it draws with, copies aside. */
-  readonly programs: number;
-}
 
 /** What a device did from one question to the next. Work is that of all runs. */
 export interface Counts extends Work {
@@ -171,47 +145,7 @@ class Counting implements CountingDevice {
 
   #count(info: PlanInfo): PlanCounts {
     let counts = this.#counted.get(info);
-    if (counts === undefined) this.#counted.set(info, (counts = countPlan(info, this.profile)));
+    if (counts === undefined) this.#counted.set(info, (counts = countPlan(info)));
     return counts;
-  }
-}
-
-/** What one run of a compiled plan costs. */
-export function countPlan({ plan, programs }: PlanInfo, profile: DeviceProfile): PlanCounts {
-  const draws: DrawCounts[] = [];
-  plan.kernels.forEach((kernel, i) => {
-    if (numel(kernel.shape) === 0) return;
-    draws.push({
-      ...countDraw(kernel, profile),
-      stores: kernel.stores.map((s) => s.label),
-      shape: kernel.shape,
-      phases: kernel.phases.map((p) => ({
-        accumulates: p.accumulators.map((a) => a.label),
-        over: p.axes.map((a) => a.extent),
-      })),
-      reason: kernel.reason,
-      why: cutReasons[kernel.reason],
-      targets: programs[i]!.targets.length,
-      source: programs[i]!.source,
-    });
-  });
-  const sources = new Set(draws.map((d) => d.source));
-  draws.push(...copies(plan, profile));
-  return { ...draws.reduce((sum, d) => addWork(sum, d), noWork), draws, programs: sources.size };
-}
-
-/** As the executable makes them: of roots that are leaves, and of what several roots share. */
-function* copies({ leaves, roots, buffers }: KernelPlan, profile: DeviceProfile): Iterable<DrawCounts> {
-  for (const [i, from] of roots.entries()) {
-    const { width, height, R, shape } = buffers[from]!.layout;
-    if (numel(shape) === 0 || !(leaves.includes(from) || roots.indexOf(from) < i)) continue;
-    const targets = Math.min(R, profile.maxDrawBuffers);
-    const fragments = width * height;
-    const texels = fragments * targets;
-    const work = { fragments, texelsWritten: texels, texelsRead: texels, fetches: texels, gathers: 0, macs: 0 };
-    const why = "a stored value that is asked for twice, or as it was given";
-    for (let base = 0; base < R; base += targets) {
-      yield { ...work, stores: ["copy"], shape, phases: [], reason: "copy", why, targets, source: null };
-    }
   }
 }

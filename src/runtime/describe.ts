@@ -5,8 +5,11 @@
 import { cutReasons, type CutReason } from "../ir/kernel.ts";
 import type { Node } from "../ir/node.ts";
 import { numbered, print, printOperation } from "../ir/text/print.ts";
+import { numel } from "../ir/shape.ts";
+import { addWork, noWork, type Work } from "../codegen/glsl/count.ts";
 import { printFate, printKernel } from "../passes/print.ts";
 import type { PlanInfo } from "./compile.ts";
+import { countPlan } from "./count-plan.ts";
 
 /** File name to text. */
 export type PlanFiles = ReadonlyMap<string, string>;
@@ -25,8 +28,13 @@ export interface PlanIndex {
     readonly phases: number;
     readonly glsl: string | null;
     readonly gathers: number;
+    /** Of one fragment. */
     readonly fetches: number;
+    /** Of the whole draw; null on the cpu device, and of a kernel of nothing. */
+    readonly work: Work | null;
   }[];
+  /** Of one run, copies of what is asked for twice among it; null on the cpu device. */
+  readonly counts: (Work & { readonly draws: number; readonly programs: number }) | null;
   /** One for each traced node: its place in the traced graph, its operation, what became of it. */
   readonly nodes: readonly {
     readonly number: number;
@@ -44,7 +52,8 @@ export interface DescribedPlan {
 const two = (n: number): string => String(n).padStart(2, "0");
 
 /** Everything there is to say of a plan. It must have been compiled while somebody observed. */
-export function describePlan({ request, plan, programs }: PlanInfo): DescribedPlan {
+export function describePlan(info: PlanInfo): DescribedPlan {
+  const { request, plan, programs } = info;
   const files = new Map<string, string>();
   const record = plan.record;
   const last = record?.stages.at(-1)?.roots ?? plan.roots.map((b) => plan.buffers[b]!.node);
@@ -76,6 +85,8 @@ export function describePlan({ request, plan, programs }: PlanInfo): DescribedPl
   files.set("nodes.txt", nodes.map((n) => `${String(n.number).padStart(4)}  ${n.op}  ->  ${n.fate}\n`).join(""));
   files.set("kernels.txt", plan.kernels.map((_, i) => printKernel(plan, i, nameOf, record?.fates ?? null)).join("\n"));
   programs.forEach((p, i) => files.set(`kernel-${two(i)}.glsl`, p.source));
+  const counted = programs.length === 0 ? null : countPlan(info);
+  const works = counted?.draws.map(workOf) ?? [];
   const kernels = plan.kernels.map((k, i) => ({
     stores: k.stores.map((s) => {
       const { reason } = plan.buffers[s.buffer]!;
@@ -86,9 +97,15 @@ export function describePlan({ request, plan, programs }: PlanInfo): DescribedPl
     glsl: programs[i] === undefined ? null : `kernel-${two(i)}.glsl`,
     gathers: programs[i]?.counts.gathers ?? 0,
     fetches: programs[i]?.counts.fetches ?? 0,
+    work: counted === null || numel(k.shape) === 0 ? null : works.shift()!,
   }));
-  return { files, index: { files: [...files.keys()], stages, kernels, nodes } };
+  const counts =
+    counted === null ? null : { ...workOf(counted), draws: counted.draws.length, programs: counted.programs };
+  return { files, index: { files: [...files.keys()], stages, kernels, counts, nodes } };
 }
+
+/** The work alone of what has more. */
+const workOf = (counted: Work): Work => addWork(noWork, counted);
 
 /** Names as the printed graph of `roots` has them; what is not in it is called by its operation. */
 function namesOf(roots: readonly Node[]): (n: Node) => string {

@@ -53,6 +53,15 @@ describe("the dump of the main job's step", () => {
     }
   });
 
+  it("says what each draw costs, and all of them", () => {
+    const { counts, kernels } = index;
+    const sum = (of: "fetches" | "texelsWritten" | "macs"): number => kernels.reduce((n, k) => n + k.work![of], 0);
+    expect(counts).toMatchObject({ draws: 12, fetches: sum("fetches"), texelsWritten: sum("texelsWritten") });
+    // Of the step's multiply-adds most are those of 64 x 784 x 128, forward and in the weight's gradient.
+    expect(sum("macs")).toBeGreaterThan(2 * 64 * 784 * 128);
+    expect(sum("macs")).toBeLessThan(2.5 * 64 * 784 * 128);
+  });
+
   it("gives each stored value a reason", () => {
     for (const { stores } of index.kernels) for (const s of stores) expect(s.why).not.toBe("");
   });
@@ -76,8 +85,22 @@ describe("texgrad dump FILE", () => {
     }
   });
 
+  it("compiles for a device that is not here", { timeout: 120_000 }, async () => {
+    try {
+      const script = fileURLToPath(new URL("script.mjs", import.meta.url));
+      await promisify(execFile)(process.execPath, [cli, "dump", script, "--out", out, "--device", "gpu"]);
+      const [plan] = JSON.parse(readFileSync(join(out, "index.json"), "utf8")) as { counts: { draws: number } }[];
+      expect(plan!.counts.draws).toBeGreaterThan(0);
+    } finally {
+      rmSync(out, { recursive: true });
+    }
+  });
+
   it("says what is wrong with its arguments", async () => {
     await expect(promisify(execFile)(process.execPath, [cli, "dump"])).rejects.toThrow(/takes one file/);
+    await expect(promisify(execFile)(process.execPath, [cli, "dump", "x.mjs", "--device", "tpu"])).rejects.toThrow(
+      /takes software or gpu/,
+    );
     await expect(promisify(execFile)(process.execPath, [cli, "dump", "/no/such.js", "--out", out])).rejects.toThrow(
       /no\/such/,
     );

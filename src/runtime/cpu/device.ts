@@ -56,7 +56,7 @@ class Cpu implements CpuDevice {
 
   compile(request: CompileRequest): Executable {
     const plan = buildPlan(request, this.profile, expandMacros, { record: this.onPlan !== null || isObserved() });
-    const info: PlanInfo = { request, plan, programs: [] };
+    const info: PlanInfo = { profile: this.profile, request, plan, programs: [] };
     this.onPlan?.(info);
     announcePlan(info);
     return this.load(plan);
