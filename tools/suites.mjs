@@ -28,4 +28,18 @@ export const suites = {
     options: ["--testTimeout", "2400000"],
     env: { TEXGRAD_GRAPHS: "2000" },
   },
+  // Contexts that can do less. What the kernels compute must not depend on it; each limit is in one of the two.
+  "limits-1": limited({ maxDrawBuffers: 1, maxTextureSize: 2048, maxTextureUnits: 8 }),
+  "limits-4": limited({ maxDrawBuffers: 4, maxTextureSize: 4096, maxTextureUnits: 8 }),
 };
+
+/** Every op, every layer, goldens, random graphs and trainings on a context with these limits. */
+function limited(options) {
+  const ops = ["test/ops/fixtures", "test/ops/functions", "test/ops/layer", "test/golden/", "test/graphs/r"];
+  return {
+    inNpmTest: false,
+    filters: [...ops, "test/nn/", "test/optim/fixtures", "test/optim/optimizer", "test/trace/", "test/train/scenarios"],
+    options: ["--testTimeout", "120000"],
+    env: { TEXGRAD_TEST_DEVICE: "webgl", TEXGRAD_TEST_LIMITS: JSON.stringify(options) },
+  };
+}
