@@ -156,9 +156,12 @@ export function schedule(
     const { assigns } = input.slots[i]!;
     if (assigns !== null && assigns.layout !== null) fixed.set(n, knownLayout(assigns.layout));
   });
-  // A node asked for more often than there are targets is written once; the device copies it for the others.
-  const stores = (n: Node): number =>
-    Math.min(profile.maxDrawBuffers, Math.max(1, roots.filter((r) => r === n).length));
+  // A node asked for more often than there are targets, of which a tile that is fixed takes some for each, is written
+  // once; the device copies it for the others.
+  const stores = (n: Node): number => {
+    const most = Math.floor(profile.maxDrawBuffers / (fixed.get(n)?.R ?? 1));
+    return Math.min(most, Math.max(1, roots.filter((r) => r === n).length));
+  };
   const boundAs = new Map(input.leaves.map((n, i) => [n, input.leafSlots[i]!.layout]));
   const given = {
     fixed,
