@@ -45,3 +45,6 @@ export {
 export type { WordSource } from "./words.ts";
 export type { Progress } from "./progress.ts";
 export { track, type Tracker, type TrackOptions } from "./track.ts";
+export { EarlyStopping, type EarlyStoppingOptions } from "./early-stopping.ts";
+export { History, plot, type PlotOptions, type Row } from "./history.ts";
+export { Accuracy, type ClassScores, ConfusionMatrix, Mean } from "./metrics.ts";
