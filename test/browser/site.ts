@@ -15,7 +15,7 @@ const fixtures: Plugin = {
   name: "fixtures",
   setup(build) {
     const folder = join(repository, "test/fixtures");
-    const names = ["ops.json", "functions.json"];
+    const names = ["ops.json", "layers.json", "functions.json"];
     build.onResolve({ filter: /^node:fs$/ }, () => ({ path: "fs", namespace: "fixtures" }));
     build.onLoad({ filter: /.*/, namespace: "fixtures" }, () => ({
       contents: `${names.map((name, i) => `import file${i} from "./${name}";`).join("\n")}

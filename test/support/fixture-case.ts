@@ -1,6 +1,8 @@
-/** One call of a PyTorch fixture through the Tensor API: value, gradients and second derivatives against torch's. */
-import { expect } from "vitest";
-import { grad, tensor, type Tensor, type ValuesAndIndices } from "../../src/trace/index.ts";
+/**
+ * One call of a PyTorch fixture through the Tensor API: value, gradients and second derivatives against torch's, as one
+ * submit. Throws where they differ; nothing here knows a test runner, so that pages can use it, too.
+ */
+import { grad, realize, tensor, type Tensor, type ValuesAndIndices } from "../../src/trace/index.ts";
 import { attr, toArray, type FixtureTensor, type OpCase } from "../fixtures/load.ts";
 
 /** Relative to the largest value of the tensor, as the issue asks of GL. */
@@ -21,54 +23,64 @@ export const input = (t: FixtureTensor): Tensor =>
 /** A tensor of a fixture that no gradient flows to. */
 export const constant = (t: FixtureTensor): Tensor => tensor(toArray(t), { shape: t.shape, dtype: t.dtype });
 
+/** Throws an error that says both, unless `got` has the shape, dtype and values of `want`. */
 export async function close(what: string, got: Tensor, want: FixtureTensor): Promise<void> {
-  expect(got.shape, what).toEqual(want.shape);
-  expect(got.dtype, what).toBe(want.dtype);
-  const values = Array.from(await got.data());
+  if (got.dtype !== want.dtype || got.shape.join() !== want.shape.join()) {
+    throw new Error(`${what} is ${got.dtype}[${got.shape.join()}], should be ${want.dtype}[${want.shape.join()}]`);
+  }
+  const values = await got.data();
   const wanted = toArray(want);
   const scale = Math.max(1e-30, ...wanted.filter(Number.isFinite).map(Math.abs));
   wanted.forEach((w, i) => {
     const g = values[i]!;
     const same = Object.is(g, w) || g === w || Math.abs(g - w) <= TOLERANCE * Math.max(scale, Math.abs(w));
-    if (!same) expect(`${what}[${i}] = ${g}`).toBe(`${what}[${i}] = ${w}`);
+    if (!same) throw new Error(`${what}[${i}] is ${g}, should be ${w} (largest ${scale})`);
   });
 }
 
-/** `second`: whether second derivatives are compared too, where the fixture has them. */
+type Comparison = readonly [what: string, got: Tensor, want: FixtureTensor];
+
+/** `second`: whether second derivatives are compared too, where the fixture has them. Throws where something differs. */
 export async function checkCase(c: OpCase, call: Call, second = true): Promise<void> {
   const x = c.inputs.map(input);
   const result = call(x, attributes(c.attrs));
   const y = "values" in result ? result.values : result;
-  await close("value", y, c.output);
-  if (c.indices !== undefined && "indices" in result) await close("indices", result.indices, c.indices);
-  if (c.cotangent === null || c.grads === null) return;
-  const wanted = c.grads.flatMap((g, i) => (g === null ? [] : [[x[i]!, g, i] as const]));
-  if (wanted.length === 0) return;
-  const options = { gradOutputs: [constant(c.cotangent)], allowUnused: true as const };
-  if (!y.requiresGrad) {
-    for (const [, g] of wanted) expect(toArray(g).every((e) => e === 0)).toBe(true);
-    return;
-  }
+  const all: Comparison[] = [["value", y, c.output]];
+  if (c.indices !== undefined && "indices" in result) all.push(["indices", result.indices, c.indices]);
+  all.push(...derivatives(c, x, y, second));
+  // One plan for all: read one by one, each would be compiled.
+  realize(...all.map(([, got]) => got));
+  for (const comparison of all) await close(...comparison);
+}
+
+function derivatives(
+  { cotangent, grads, grad2 }: OpCase,
+  x: readonly Tensor[],
+  y: Tensor,
+  second: boolean,
+): Comparison[] {
+  if (cotangent === null || grads === null) return [];
+  const wanted = grads.flatMap((g, i) => (g === null ? [] : [[x[i]!, g, i] as const]));
+  if (wanted.length === 0) return [];
+  if (!y.requiresGrad) return wanted.map(([t, g, i]) => [`gradient ${i}`, zerosOf(t), g]);
   const inputs = wanted.map(([t]) => t);
-  const grads = grad(y, inputs, options);
-  for (const [k, [t, g, i]] of wanted.entries()) {
-    await close(`gradient ${i}`, grads[k] ?? zerosOf(t), g);
-  }
-  const { grad2 } = c;
-  if (grad2 === undefined || !second) return;
-  const first = grad(y, inputs, { ...options, createGraph: true });
+  const withSecond = grad2 !== undefined && second;
+  const first = grad(y, inputs, { gradOutputs: [constant(cotangent)], allowUnused: true, createGraph: withSecond });
+  const found = wanted.map(([t, g, i], k): Comparison => [`gradient ${i}`, first[k] ?? zerosOf(t), g]);
+  if (!withSecond) return found;
   let total: Tensor | null = null;
   for (const [k, [, , i]] of wanted.entries()) {
     const weights = grad2.weights[i];
     const g = first[k];
-    if (weights == null || g == null) continue;
+    if (weights == null || g == null || !g.requiresGrad) continue;
     const part = g.mul(constant(weights)).sum();
     total = total === null ? part : total.add(part);
   }
   const again = total === null ? [] : grad(total, inputs, { allowUnused: true });
-  for (const [k, [t, , i]] of wanted.entries()) {
-    await close(`second gradient ${i}`, again[k] ?? zerosOf(t), grad2.grads[i]!);
-  }
+  return [
+    ...found,
+    ...wanted.map(([t, , i], k): Comparison => [`second gradient ${i}`, again[k] ?? zerosOf(t), grad2.grads[i]!]),
+  ];
 }
 
 const zerosOf = (t: Tensor): Tensor => tensor(new Float32Array(t.numel), { shape: t.shape });
