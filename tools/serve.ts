@@ -18,6 +18,7 @@ export const usage = `texgrad serve [options]: a server that workers train throu
   --min-workers N      the first step waits for so many workers (default 1)
   --global-batch N     samples of a step over all workers (default: each takes its own batch)
   --quorum PART        of the workers, that must be done before late ones are left out (default 0.75)
+  --page FILE          a module for browsers with train({ url, token, report }): /join runs it
   --quiet              no log
 
 Watch http://HOST:PORT/ in a browser, \`texgrad top\` in a terminal, /metrics with Prometheus.`;
@@ -58,6 +59,7 @@ const options = {
   "min-workers": { type: "string" },
   "global-batch": { type: "string" },
   quorum: { type: "string" },
+  page: { type: "string" },
   quiet: { type: "boolean" },
 } as const;
 
@@ -96,6 +98,7 @@ async function serve(args: readonly string[]): Promise<number> {
     ...(secret === undefined ? {} : { secret }),
     ...(values.folder === undefined ? {} : { folder: values.folder }),
     ...(values.origin === undefined ? {} : { origins: values.origin }),
+    ...(values.page === undefined ? {} : { page: readFileSync(values.page, "utf8") }),
     ...(values.quiet === true ? {} : { log: (line) => console.log(line) }),
   };
   // Loaded here: other commands must work without the optional package ws.

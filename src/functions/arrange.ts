@@ -192,3 +192,6 @@ export function hstack(tensors: readonly Tensor[]): Tensor {
 /** Axes reversed: a negative step of torch and numpy. */
 export const fliplr = (x: Tensor): Tensor => x.flip(1);
 export const flipud = (x: Tensor): Tensor => x.flip(0);
+
+/** x over a larger shape, without copying; -1 leaves an axis as it is. */
+export const broadcastTo = (x: Tensor, shape: readonly number[]): Tensor => x.expand([...shape]);

@@ -171,3 +171,25 @@ export const bitwiseRightShift: Binary = /* @__PURE__ */ binaryPromoted(
   "bitwiseRightShift",
   /* @__PURE__ */ bits("bitwiseRightShift", ops.shiftRight, false),
 );
+
+/** f with the last operand times a number of the user's. */
+const plusScaled = (f: OnNodes, a: Tensor, b: Tensor, c: Tensor, value: number): Tensor =>
+  apply(
+    (x, y, z) => {
+      const term = f(y, z);
+      return ops.add(x, value === 1 ? term : ops.mul(term, scalar(value, term.dtype)));
+    },
+    [a, b, c],
+  );
+
+export interface ScaledOptions {
+  /** Default 1. */
+  readonly value?: number;
+}
+
+/** a + value b c. */
+export const addcmul = (a: Tensor, b: Tensor, c: Tensor, { value = 1 }: ScaledOptions = {}): Tensor =>
+  plusScaled(ops.mul, a, b, c, value);
+/** a + value b / c. */
+export const addcdiv = (a: Tensor, b: Tensor, c: Tensor, { value = 1 }: ScaledOptions = {}): Tensor =>
+  plusScaled(ops.div, a, b, c, value);

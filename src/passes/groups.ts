@@ -233,6 +233,13 @@ class Grouping {
 
 /** A layout apart from axes of extent 1: values of one form are written by one kernel. */
 function layoutForm(l: Layout): string {
+  let form = forms.get(l);
+  if (form === undefined) forms.set(l, (form = newForm(l)));
+  return form;
+}
+const forms = new WeakMap<Layout, string>();
+
+function newForm(l: Layout): string {
   const real = l.shape.map((_, i) => i).filter((i) => l.shape[i] !== 1);
   const digits = (all: Layout["rows"]): string =>
     all.map((d) => `${real.indexOf(d.dim)}/${d.div}:${d.extent}`).join(" ");
@@ -241,11 +248,16 @@ function layoutForm(l: Layout): string {
 
 /** Whether n's kernel reads stored node e once, at n's own coordinates. */
 function readsInPlace(partition: Partition, n: Node, e: Node): boolean {
-  const all = partition.reads.get(n)!.filter((d) => d.node === e);
+  let only: Demand | null = null;
+  for (const d of partition.reads.get(n)!) {
+    if (d.node !== e) continue;
+    if (only !== null) return false;
+    only = d;
+  }
+  if (only === null) return false;
   const real = partition.axes.get(n)!.filter((_, d) => n.shape[d] !== 1);
-  const at = all[0]?.at.filter((i) => !isConstant(i)) ?? [];
+  const at = only.at.filter((i) => !isConstant(i));
   return (
-    all.length === 1 &&
     at.length === real.length &&
     at.every((i, d) => {
       const term = i.terms[0]!;

@@ -43,7 +43,8 @@ export function probeCapabilities(gl: WebGL2): Capabilities {
   // A context of the caller's may not have been asked; without it nothing can be drawn to float textures.
   gl.getExtension("EXT_color_buffer_float");
   const limit = (name: number): number => Number(gl.getParameter(name));
-  const viewport = gl.getParameter(gl.VIEWPORT) as ArrayLike<number>;
+  // A lost context gives nothing, and whoever asked finds out.
+  const viewport = (gl.getParameter(gl.VIEWPORT) ?? []) as ArrayLike<number>;
   const bench = new ProbeBench(gl);
   const renderer = rendererName(gl);
   try {

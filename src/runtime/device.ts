@@ -6,7 +6,7 @@
  * device goes on in place: programs are compiled again, plans make their textures anew, and only values are gone.
  * Not here: how a context is come by (select.ts, platform), how values come back (trace/snapshot.ts).
  */
-import type { CompileRequest, ContextLoss, Device, DeviceBuffer, DeviceMemory, Executable } from "../ir/device.ts";
+import type { CompileRequest, Device, DeviceBuffer, DeviceMemory, Executable } from "../ir/device.ts";
 import type { DType, HostArray } from "../ir/dtype.ts";
 import { ContextLostError, DeviceError, InvariantError } from "../ir/errors.ts";
 import { layoutByText, type Layout } from "../ir/layout.ts";
@@ -16,6 +16,7 @@ import type { ShaderProgram } from "../codegen/glsl/program.ts";
 import { GlBuffer, type BufferHome } from "./buffer.ts";
 import { probeCapabilities, type Capabilities } from "./capabilities.ts";
 import { compileWebgl, describeKernel, type PlanInfo } from "./compile.ts";
+import { Loss, watchContext, whatIsWorse } from "./context-loss.ts";
 import { newCounters, type Counters } from "./counters.ts";
 import { GlExecutable, type ExecutableContext } from "./executable.ts";
 import { Framebuffers } from "./framebuffers.ts";
@@ -94,7 +95,7 @@ class GlDevice implements WebglDevice {
   #loss: Loss | null = null;
   /** Why the device is of no more use. */
   #gone: string | null = null;
-  readonly #events = new Map<string, (event: Event) => void>();
+  readonly #unwatch: () => void;
 
   constructor(gl: WebGL2, options: WebglOptions) {
     this.gl = gl;
@@ -134,7 +135,11 @@ class GlDevice implements WebglDevice {
       padding,
       placeholder: (format) => this.#placeholder(format),
     };
-    this.#watchForLoss();
+    this.#unwatch = watchContext(
+      gl,
+      () => this.#lose(),
+      () => this.#restore(),
+    );
   }
 
   compile(request: CompileRequest): Executable {
@@ -193,8 +198,7 @@ class GlDevice implements WebglDevice {
   }
 
   dispose(): void {
-    const { canvas } = this.gl as Canvas;
-    for (const [name, listener] of this.#events) canvas?.removeEventListener?.(name, listener);
+    this.#unwatch();
     this.#gone = "the device was disposed of";
     this.#placeholders.clear();
     // A lost context has deleted everything itself.
@@ -239,18 +243,6 @@ class GlDevice implements WebglDevice {
     return texture;
   }
 
-  #watchForLoss(): void {
-    // Contexts without a canvas (headless-gl) are never lost.
-    const { canvas } = this.gl as Canvas;
-    this.#events.set("webglcontextlost", (event) => {
-      // Without this the browser would not restore it.
-      event.preventDefault();
-      this.#lose();
-    });
-    this.#events.set("webglcontextrestored", () => this.#restore());
-    for (const [name, listener] of this.#events) canvas?.addEventListener?.(name, listener);
-  }
-
   #lose(): void {
     if (this.#loss !== null) return;
     const loss = (this.#loss = new Loss());
@@ -263,10 +255,13 @@ class GlDevice implements WebglDevice {
   #restore(): void {
     this.#lose();
     const loss = this.#loss!;
-    const found = this.#options.capabilities ?? probeCapabilities(this.gl);
+    const { gl } = this;
+    const found = this.#options.capabilities ?? probeCapabilities(gl);
     // Extensions went with the context.
-    this.gl.getExtension("EXT_color_buffer_float");
+    gl.getExtension("EXT_color_buffer_float");
     const worse = whatIsWorse(found, webglProfile(found, this.#options), this.profile);
+    // Lost once more: the next one may do.
+    if (gl.isContextLost()) return;
     if (worse !== null) {
       this.#gone = `the WebGL context was lost, and the one restored in its place (${found.renderer}) has ${worse}; make a new device and load a saved state`;
       loss.fail(new DeviceError(this.#gone));
@@ -287,35 +282,6 @@ class GlDevice implements WebglDevice {
     if (this.#gone !== null) throw new DeviceError(this.#gone);
     if (this.#loss !== null) throw new ContextLostError(this.#loss);
   }
-}
-
-/** A context's, where it has one. */
-interface Canvas {
-  readonly canvas?: Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
-}
-
-class Loss implements ContextLoss {
-  readonly restored: Promise<void>;
-  end: () => void = () => {};
-  fail: (error: DeviceError) => void = () => {};
-  constructor() {
-    this.restored = new Promise((resolve, reject) => {
-      this.end = resolve;
-      this.fail = reject;
-    });
-    // Nobody has to wait for it.
-    this.restored.catch(() => {});
-  }
-}
-
-const limitNames = ["maxTextureSize", "maxDrawBuffers", "maxTextureUnits", "maxFragmentUniformVectors"] as const;
-
-/** What plans were made for and the context found cannot do, or null. */
-function whatIsWorse(probed: Capabilities, found: DeviceProfile, wanted: DeviceProfile): string | null {
-  if (!probed.floatRender || !probed.intTextures) return "no float or integer targets";
-  if (wanted.fetch === "textureLod" && !probed.exactSampling) return "inexact sampling";
-  const worse = limitNames.find((name) => found[name] < wanted[name]);
-  return worse === undefined ? null : `${worse} ${found[worse]} instead of ${wanted[worse]}`;
 }
 
 const programLimits = ({ maxPrograms = 1024, maxProgramLength = 2 ** 18 }: WebglOptions): ProgramLimits => ({

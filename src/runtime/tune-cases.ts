@@ -23,7 +23,7 @@ const cases: Readonly<Record<string, (scale: number) => Node>> = {
   convolution: (s) =>
     conv2d(values([4 * s, 32 * s, 16 * s, 16 * s]), values([32 * s, 32 * s, 3, 3]), undefined, { padding: 1 }),
   gradient: (s) => matmul(permute(values([1000 * s, 64 * s]), [1, 0]), values([1000 * s, 128 * s])),
-  sum: (s) => sum(values([4096 * s, 64 * s]), [0]),
+  totals: (s) => sum(values([4096 * s, 64 * s]), [0]),
 };
 
 /** What may be tried on the device, in the order in which it is: what changes most first. */
@@ -34,7 +34,7 @@ export function candidatesOf({ capabilities, profile }: WebglDevice): readonly C
     { setting: "fetch", values: capabilities.exactSampling ? ["texelFetch", "textureLod"] : [], cases: contractions },
     { setting: "tile", values: [8, 4, 2, 1].filter((R) => R <= profile.maxDrawBuffers), cases: contractions },
     { setting: "unroll", values: [4, 8], cases: contractions },
-    { setting: "fragments", values: [128, 1024, 16_384], cases: ["gradient", "sum"] },
+    { setting: "fragments", values: [128, 1024, 16_384], cases: ["gradient", "totals"] },
   ];
 }
 

@@ -3,7 +3,7 @@
  * one held so far, on kernels that it changes.
  *
  * Two values are timed in turn, so that whatever else the machine does meets both; a pair counts by its ratio, and a
- * value is taken only if three quarters of the pairs say that it is faster. Where the noise is larger than the
+ * value is taken only if the first eight pairs, or three quarters of fifteen, say that it is faster. Where the noise is larger than the
  * difference, the constant stays what it was. Not here: what is timed (tune-cases.ts), where a choice is kept.
  */
 import type { DeviceProfile } from "../ir/plan.ts";
@@ -46,7 +46,10 @@ export interface Choice {
 
 /** What a value must save to be taken: less is within what a driver's mood changes from day to day. */
 const SAVES = 0.03;
-const FEWEST_PAIRS = 5;
+/** Pairs after which a value may be given up, and after which it may be taken if each of them was faster. */
+const TO_DROP = 5;
+const TO_TAKE = 8;
+/** Pairs after which three quarters decide. */
 const MOST_PAIRS = 15;
 
 /** Measures until `budgetMs` is over; what was not measured by then stays as it was. */
@@ -96,8 +99,8 @@ async function pairs(
       logarithms += Math.log(Math.max(times.get(other)!, LEAST_MS) / Math.max(times.get(held)!, LEAST_MS));
     }
     ratios.push(Math.exp(logarithms / cases.length));
-    if (ratios.length < FEWEST_PAIRS) continue;
-    if (quantile(ratios, 0.75) < 1 - SAVES || quantile(ratios, 0.25) > 1 - SAVES) break;
+    if (ratios.length >= TO_DROP && quantile(ratios, 0.25) > 1 - SAVES) break;
+    if (ratios.length >= TO_TAKE && Math.max(...ratios) < 1 - SAVES) break;
   }
   return ratios;
 }
@@ -114,10 +117,13 @@ function judge(
 ): Comparison {
   const of = { setting, value, against, pairs: ratios.length };
   if (!differs) return { ...of, ratio: null, verdict: "same programs" };
-  if (ratios.length < FEWEST_PAIRS) return { ...of, ratio: null, verdict: "no time" };
+  if (ratios.length < TO_DROP) return { ...of, ratio: null, verdict: "no time" };
   const ratio = { lower: quantile(ratios, 0.25), median: quantile(ratios, 0.5), upper: quantile(ratios, 0.75) };
   const isFaster = ratio.median < 1 - SAVES;
-  return { ...of, ratio, verdict: !isFaster ? "not faster" : ratio.upper < 1 - SAVES ? "faster" : "too noisy" };
+  if (!isFaster) return { ...of, ratio, verdict: "not faster" };
+  // A load of the machine that comes and goes can look like a difference for a few pairs.
+  if (ratios.length < TO_TAKE) return { ...of, ratio, verdict: "no time" };
+  return { ...of, ratio, verdict: ratio.upper < 1 - SAVES ? "faster" : "too noisy" };
 }
 
 /** The value below which the part q of the sorted values lies, linear between neighbours. */

@@ -13,10 +13,12 @@ import { sameShape, type Shape } from "../ir/shape.ts";
 import { isHost } from "./cell.ts";
 import { engine } from "./engine.ts";
 import { wrap } from "./handle.ts";
+import { difference } from "./difference.ts";
 import { isGradEnabled } from "./mode.ts";
 import { recordedBy, recorder } from "./recorder.ts";
 import { ArgumentSource, Recording } from "./recording.ts";
-import { notReplayed, Replay, withoutGradient, type Argument } from "./replay.ts";
+import { notReplayed, Replay } from "./replay.ts";
+import { asGiven, withoutGradient, type Argument } from "./replayed-call.ts";
 import { putTogether, sameOutline, takeApart } from "./structure.ts";
 import { Tensor } from "./tensor.ts";
 import { Value } from "./value.ts";
@@ -137,7 +139,7 @@ class CompiledFunction {
     known: Replay | undefined,
   ): unknown {
     const stand = given.map((a, i) => standIn(a, seats[i]!, i));
-    const recording = new Recording(stand.map((t, i) => (seats[i] === null ? null : t)));
+    const recording = new Recording(stand);
     const settled = signature.candidates[0]?.steps ?? known?.recording.steps ?? [];
     const settings = settled.map(({ step }) => step.settings());
     let next = 0;
@@ -159,14 +161,14 @@ class CompiledFunction {
     this.#learn(recording, signature, known);
     return putTogether(result, isTensor, (t) => {
       const at = stand.indexOf(t);
-      return withoutGradient(at >= 0 && typeof given[at] === "object" ? given[at] : t);
+      return at < 0 ? withoutGradient(t) : asGiven(given[at]!);
     });
   }
 
   /** Compares a traced call with those before: finds it known, or makes it one to replay, or fails. */
   #learn(recording: Recording, signature: Signature, known: Replay | undefined): void {
     const { replays, candidates } = signature;
-    const same = replays.find((r) => r.recording.differs(recording) === null);
+    const same = replays.find((r) => difference(r.recording, recording) === null);
     if (same !== undefined) {
       same.confirm();
       signature.misses = 0;
@@ -175,26 +177,26 @@ class CompiledFunction {
     const before = candidates[0];
     candidates.unshift(recording);
     candidates.length = Math.min(candidates.length, CANDIDATES);
-    const frozen = known?.recording.differs(recording) ?? null;
+    const frozen = known === undefined ? null : difference(known.recording, recording);
     if (known !== undefined && frozen !== null) {
       replays.splice(replays.indexOf(known), 1);
       throw new TexgradError(`${frozen.text}, which ${known.count} calls did not see. ${wayOut}`);
     }
-    if (candidates.slice(1).some((c) => c.differs(recording) === null)) {
+    if (candidates.slice(1).some((c) => difference(c, recording) === null)) {
       replays.unshift(new Replay(recording));
       replays.length = Math.min(replays.length, REPLAYS);
       candidates.length = 0;
       signature.misses = 0;
       return;
     }
-    const difference = before?.differs(recording) ?? null;
+    const changed = before === undefined ? null : difference(before, recording);
     // A module's mode or an optimizer's formula may have changed the numbers.
-    if (difference === null || before!.changesAfter !== recording.changesBefore) return;
+    if (changed === null || before!.changesAfter !== recording.changesBefore) return;
     signature.misses += 1;
-    if (difference.isNumber) throw new TexgradError(`${difference.text}. ${wayOut}`);
+    if (changed.isNumber) throw new TexgradError(`${changed.text}. ${wayOut}`);
     if (signature.misses < PATIENCE) return;
     signature.misses = 0;
-    throw new TexgradError(`compile: ${PATIENCE} calls in a row did something else each: ${difference.text}`);
+    throw new TexgradError(`compile: ${PATIENCE} calls in a row did something else each: ${changed.text}`);
   }
 }
 

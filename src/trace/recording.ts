@@ -15,7 +15,7 @@ import type { Plan, Root, Run } from "./plan.ts";
 import { DrawSource, type Generator } from "./random.ts";
 import { changeCount, type Recorder, type Step } from "./recorder.ts";
 import type { Runner } from "./runner.ts";
-import { putTogether, sameOutline, takeApart } from "./structure.ts";
+import { putTogether, takeApart } from "./structure.ts";
 import { Tensor } from "./tensor.ts";
 import { SettingSource } from "./update.ts";
 import { Value } from "./value.ts";
@@ -73,7 +73,7 @@ export interface Submit {
 }
 
 /** A tensor whose gradient the call looked at or replaced. */
-interface Touched {
+export interface Touched {
   /** Whether it had one when the call began; null where that makes no difference. */
   had: boolean | null;
   entry: Tensor | null;
@@ -94,12 +94,6 @@ export class ArgumentSource implements UniformSource {
   read = (): number => this.value;
 }
 
-/** How two calls differ; `isNumber`: only in a number. */
-export interface Difference {
-  readonly text: string;
-  readonly isNumber: boolean;
-}
-
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor;
 
 export class Recording implements Recorder {
@@ -116,31 +110,32 @@ export class Recording implements Recorder {
   changesAfter = -1;
   /** Why the call fails, if it does what no replay can. */
   refusal: TexgradError | null = null;
-  #arguments: readonly (Tensor | null)[];
+  #arguments: readonly Tensor[];
   /** Nodes with a larger id were made by the call. */
   readonly #mark: number = uniform({ kind: "uniform", read: () => 0 }).id;
   readonly #runs: Run[] = [];
-  readonly #traced: Value[] = [];
-  readonly #outline: unknown[] = [];
-  readonly #places: Place[] = [];
+  readonly #traced = new Set<Value>();
+  /** The structure of what was given back, and its tensors in order. */
+  readonly outline: unknown[] = [];
+  readonly places: Place[] = [];
   /** What is wrong with it, in words; it can never be replayed. */
-  #fault: string | null = null;
+  fault: string | null = null;
 
-  /** `given`: what stands for each argument; null for one that is a number. */
-  constructor(given: readonly (Tensor | null)[]) {
+  /** `given`: what stands for each argument. */
+  constructor(given: readonly Tensor[]) {
     this.#arguments = given;
   }
 
   // What happens in the call.
 
   traced(v: Value): void {
-    this.#traced.push(v);
+    this.#traced.add(v);
   }
 
   submitted(run: Run, roots: readonly Root[]): void {
     const { plan, walk } = run;
     if (walk === null) return;
-    if (roots.some((r) => r.first)) this.#fault ??= "it makes state that a later part of it assigns";
+    if (roots.some((r) => r.first)) this.fault ??= "it makes state that a later part of it assigns";
     const { aliases } = plan.signature;
     this.submits.push({
       plan,
@@ -167,7 +162,7 @@ export class Recording implements Recorder {
   }
 
   made(label: string): void {
-    this.#fault ??= `it makes state in each call (${label}); make it outside, once`;
+    this.fault ??= `it makes state in each call (${label}); make it outside, once`;
   }
 
   gradient(holder: Handle, isRead: boolean): void {
@@ -180,7 +175,7 @@ export class Recording implements Recorder {
   }
 
   #leaf(n: Node, alias: number): LeafOrigin {
-    const argument = this.#arguments.findIndex((t) => t !== null && t.state instanceof Value && t.state.node === n);
+    const argument = this.#arguments.findIndex((t) => t.state instanceof Value && t.state.node === n);
     if (argument >= 0) return { kind: "argument", index: argument };
     const { source } = n;
     switch (source?.kind) {
@@ -192,14 +187,14 @@ export class Recording implements Recorder {
         return this.#carried(source.value as Value);
       default: {
         const submit = this.#runs.findIndex((run) => run.walk?.number.has(n));
-        if (submit < 0) this.#fault ??= "it goes on from what was computed before the call";
+        if (submit < 0) this.fault ??= "it goes on from what was computed before the call";
         return { kind: "result", submit, number: this.#runs[submit]?.walk?.number.get(n) ?? -1 };
       }
     }
   }
 
   #carried(value: Value): LeafOrigin {
-    const argument = this.#arguments.findIndex((t) => t?.state === value);
+    const argument = this.#arguments.findIndex((t) => t.state === value);
     if (argument >= 0) return { kind: "argument", index: argument };
     const submit = value.run === null ? -1 : this.#runs.indexOf(value.run);
     if (submit >= 0) return { kind: "result", submit, number: value.number };
@@ -223,20 +218,20 @@ export class Recording implements Recorder {
   /** Submits what the call gives back and leaves behind, and notes where that is. Still part of the call. */
   finish(result: unknown): void {
     const given: Tensor[] = [];
-    takeApart(result, isTensor, this.#outline, given);
+    takeApart(result, isTensor, this.outline, given);
     const left: Tensor[] = [];
     for (const holder of this.gradients.keys()) if (holder.gradientTensor !== null) left.push(holder.gradientTensor);
     engine.submit([...given, ...left].flatMap((t) => (this.#isOpen(t) ? [t.state as Value] : [])));
-    for (const t of given) this.#places.push(this.#place(t));
+    for (const t of given) this.places.push(this.#place(t));
     let next = 0;
-    this.output = putTogether(result, isTensor, () => new Placed(this.#places[next++]!));
+    this.output = putTogether(result, isTensor, () => new Placed(this.places[next++]!));
     for (const [holder, touched] of this.gradients) {
       const g = holder.gradientTensor;
       touched.seen = holder.gradientSeen;
       touched.exit = g === null ? "none" : g === touched.entry ? "same" : this.#place(g);
     }
     // What is given back is stored from the next run on.
-    for (const p of this.#places) {
+    for (const p of this.places) {
       const run = p.kind === "result" ? this.#runs[p.submit]! : null;
       if (run !== null && p.kind === "result" && run.root(p.number) === null) run.plan.learn(p.number);
     }
@@ -248,7 +243,8 @@ export class Recording implements Recorder {
 
   /** Drops what only the call itself needed. */
   #letGo(): void {
-    this.#traced.length = this.#runs.length = 0;
+    this.#traced.clear();
+    this.#runs.length = 0;
     this.#arguments = [];
     for (const touched of this.gradients.values()) touched.entry = null;
   }
@@ -257,11 +253,11 @@ export class Recording implements Recorder {
   #isOpen(t: Tensor): boolean {
     const { state } = t;
     if (!(state instanceof Value) || this.#arguments.includes(t) || this.#result(state) !== null) return false;
-    return state.node !== null && state.run === null && state.node.id > this.#mark;
+    return state.node !== null && state.run === null && this.#traced.has(state);
   }
 
   #place(t: Tensor): Place {
-    const index = this.#arguments.findIndex((a) => a !== null && (a === t || a.state === t.state));
+    const index = this.#arguments.findIndex((a) => a === t || a.state === t.state);
     if (index >= 0) return { kind: "argument", index };
     return (t.state instanceof Value ? this.#result(t.state) : null) ?? { kind: "tensor", tensor: t };
   }
@@ -272,125 +268,4 @@ export class Recording implements Recorder {
     const { source } = v;
     return source?.kind === "carried" && source.value !== v ? this.#result(source.value as Value) : null;
   }
-
-  // Comparing.
-
-  /** How another call differs from this one, or null. */
-  differs(that: Recording): Difference | null {
-    const structure = (text: string): Difference => ({ text, isNumber: false });
-    const fault = this.#fault ?? that.#fault;
-    if (fault !== null) return structure(fault);
-    if (this.runner !== that.runner) return structure("it runs on another device");
-    const { submits } = this;
-    if (submits.length !== that.submits.length) {
-      return structure(`it made ${submits.length} submits, and then ${that.submits.length}`);
-    }
-    for (const [i, submit] of submits.entries()) {
-      const text = differentSubmit(submit, that.submits[i]!);
-      if (text !== null) return structure(text);
-    }
-    const text = this.#differentEnds(that);
-    if (text !== null) return structure(text);
-    for (const [i, submit] of submits.entries()) {
-      for (const [k, a] of submit.numbers.entries()) {
-        const b = that.submits[i]!.numbers[k]!;
-        if (a.kind !== "constant" || b.kind !== "constant" || Object.is(a.value, b.value)) continue;
-        return { text: `a number it computes with was ${a.value}, and then ${b.value}`, isNumber: true };
-      }
-    }
-    return null;
-  }
-
-  /** How what else the calls did differs: steps, draws, what is given back, gradients. */
-  #differentEnds(that: Recording): string | null {
-    const stepsAgree =
-      this.steps.length === that.steps.length &&
-      this.steps.every(
-        ({ step, after }, i) => step.owner === that.steps[i]!.step.owner && after === that.steps[i]!.after,
-      );
-    if (!stepsAgree) return "other optimizers stepped, or at another place";
-    const drawsAgree =
-      this.draws.size === that.draws.size &&
-      [...this.draws].every(([generator, { count }]) => that.draws.get(generator)?.count === count);
-    if (!drawsAgree) return "it took another number of random draws";
-    if (!sameOutline(this.#outline, that.#outline)) {
-      return "it gave back something else besides tensors; numbers it gives back would be frozen";
-    }
-    if (!this.#places.every((p, i) => samePlace(p, that.#places[i]!))) return "it gave back other tensors";
-    if (this.gradients.size !== that.gradients.size) return "it left gradients on other tensors";
-    for (const [holder, a] of this.gradients) {
-      const b = that.gradients.get(holder);
-      if (b === undefined) return "it left gradients on other tensors";
-      if (a.had !== b.had || a.seen !== b.seen || !sameExit(a.exit, b.exit)) {
-        return "gradients were there, or were left, in one call and not in the other";
-      }
-    }
-    return null;
-  }
 }
-
-function differentSubmit(a: Submit, b: Submit): string | null {
-  if (a.plan !== b.plan) return "it traced other operations, or other shapes and layouts";
-  for (const [i, root] of a.roots.entries()) if (root.cell !== b.roots[i]!.cell) return "it assigned other state";
-  for (const [i, leaf] of a.leaves.entries()) {
-    const text = differentLeaf(leaf, b.leaves[i]!);
-    if (text !== null) return text;
-  }
-  for (const [i, x] of a.numbers.entries()) {
-    const y = b.numbers[i]!;
-    const same =
-      x.kind === y.kind &&
-      (x.kind !== "argument" || x.index === (y as typeof x).index) &&
-      (x.kind !== "setting" || x.source === (y as typeof x).source) &&
-      (x.kind !== "draw" || sameDraw(x, y as typeof x));
-    if (!same) return "its numbers came from elsewhere: other settings, other draws, other arguments";
-  }
-  return null;
-}
-
-type Drawn = Extract<NumberOrigin, { kind: "draw" }>;
-
-const sameDraw = (x: Drawn, y: Drawn): boolean =>
-  x.offset === y.offset && x.source.generator === y.source.generator && x.source.part === y.source.part;
-
-function differentLeaf(a: LeafOrigin, b: LeafOrigin): string | null {
-  const same = ((): boolean => {
-    switch (a.kind) {
-      case "argument":
-        return b.kind === "argument" && a.index === b.index;
-      case "cell":
-        return b.kind === "cell" && a.cell === b.cell && a.back === b.back;
-      case "array":
-        return b.kind === "array" && (a.array === b.array || (a.made && b.made && sameValues(a.array, b.array)));
-      case "value":
-        return b.kind === "value" && a.value === b.value;
-      case "result":
-        return samePlace(a, b);
-      case "gradient":
-        return b.kind === "gradient" && a.holder === b.holder;
-    }
-  })();
-  if (same) return null;
-  if (a.kind === "array" && a.made && b.kind === "array") {
-    return "a tensor it makes from values of JavaScript held other values; make it outside and pass it as an argument";
-  }
-  return "it read another tensor of the code around it; pass what changes as an argument, and return its next value";
-}
-
-/** Bit by bit, so that NaN is itself and the zeros are two. */
-function sameValues(a: HostArray, b: HostArray): boolean {
-  if (a.length !== b.length || a.constructor !== b.constructor) return false;
-  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
-  return true;
-}
-
-type Kinds = Place | LeafOrigin;
-
-function samePlace(a: Kinds, b: Kinds): boolean {
-  if (a.kind === "result") return b.kind === "result" && a.submit === b.submit && a.number === b.number;
-  if (a.kind === "argument") return b.kind === "argument" && a.index === b.index;
-  return a.kind === "tensor" && b.kind === "tensor" && a.tensor === b.tensor;
-}
-
-const sameExit = (a: Touched["exit"], b: Touched["exit"]): boolean =>
-  typeof a === "string" || typeof b === "string" ? a === b : samePlace(a, b);

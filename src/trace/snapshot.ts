@@ -9,6 +9,7 @@ import type { Shape } from "../ir/shape.ts";
 import { loadValues } from "./batch.ts";
 import { Cell } from "./cell.ts";
 import { tensor } from "./create.ts";
+import { engine } from "./engine.ts";
 import type { Parameter, StateTensor } from "./parameter.ts";
 import { defaultGenerator, Generator } from "./random.ts";
 import { Tensor } from "./tensor.ts";
@@ -42,7 +43,7 @@ export async function snapshot(parts: Iterable<Keepable>): Promise<Snapshot> {
   // All is taken in this turn, before the first await.
   const restores = [...parts, defaultGenerator].map((part) => taken(part, values));
   const arrived = new Map<Tensor, HostTensor>();
-  const waiting = [...values].map(async ([t, value]) => {
+  const all = [...values].map(async ([t, value]) => {
     try {
       arrived.set(t, await value);
     } finally {
@@ -50,7 +51,11 @@ export async function snapshot(parts: Iterable<Keepable>): Promise<Snapshot> {
       t.dispose();
     }
   });
-  await Promise.all(waiting);
+  const waiting = Promise.all(all);
+  waiting.catch(() => {});
+  // In a plan of their own: as part of the next step's, the copies might have it compute in another order.
+  engine.submit();
+  await waiting;
   return {
     restore: () => {
       for (const restore of restores) restore(arrived);

@@ -222,6 +222,26 @@ describe("a context lost in the middle of step 20", () => {
   });
 });
 
+test("a snapshot under way is no part of the next step's plan, and changes none of its bits", async () => {
+  const wanted = await undisturbed();
+  const all = setup();
+  const step = body(all, () => {});
+  const taken: Promise<Snapshot>[] = [];
+  const sizes = new Set<number>();
+  device.onPlan = ({ request }) => {
+    if (request.order.some((n) => n.op.kind === "macro")) sizes.add(request.roots.length);
+  };
+  let i = 0;
+  for (const batch of batches()) {
+    if (i % 5 === 4) taken.push(snapshot([all.net, all.opt]));
+    await step(batch, i++);
+  }
+  expect(all.losses).toEqual(wanted.losses);
+  // With the moments' first versions, and without.
+  expect(sizes.size).toBeLessThanOrEqual(2);
+  for (const one of await Promise.all(taken)) one.restore();
+});
+
 describe("an error for a lost context", () => {
   test("says what happened and what comes next, and changes nothing", async () => {
     const { net } = setup();
@@ -392,6 +412,17 @@ describe("on a recorded context", () => {
     );
     expect(await failure(() => ones([3]).add(1).sum().item())).not.toBeInstanceOf(ContextLostError);
     expect(currentDevice()).toBe(own);
+  });
+
+  test("one that is lost again before it can be used may come back again", async () => {
+    context.lose();
+    const error = (await failure(() => ones([3]).add(1).sum().item())) as ContextLostError;
+    context.restore({ lostAgain: true });
+    expect(await failure(() => ones([3]).add(1).sum().item())).toBeInstanceOf(ContextLostError);
+    context.announce();
+    context.restore();
+    await error.restored;
+    expect(await ones([3]).add(1).sum().item()).toBe(6);
   });
 
   test("a device that is disposed of meanwhile ends the waiting", async () => {

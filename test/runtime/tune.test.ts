@@ -73,6 +73,23 @@ describe("what is chosen", () => {
     expect(await choose(defaults, one, new Fake(noisy), Infinity)).toEqual(first);
   });
 
+  test("is hardly ever wrong under noise of half a run's time, and mostly right where much is to be saved", async () => {
+    const [fetch] = candidates;
+    const chosen = async (factor: number, seed: number): Promise<boolean> => {
+      let state = seed;
+      const unit = (): number => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+      const ms = (_: string, s: Settings): number => (s.fetch === "textureLod" ? factor : 1) * 10 * (1 + unit() / 2);
+      return (await choose(defaults, [{ ...fetch!, cases: ["matmul"] }], new Fake(ms), Infinity)).settings !== defaults;
+    };
+    const often = async (factor: number): Promise<number> => {
+      const all = await Promise.all(Array.from({ length: 200 }, (_, seed) => chosen(factor, seed)));
+      return all.filter(Boolean).length / all.length;
+    };
+    expect(await often(1.1)).toBe(0);
+    expect(await often(1)).toBeLessThan(0.03);
+    expect(await often(0.7)).toBeGreaterThan(0.9);
+  });
+
   test("is the default where nothing differs by more than a driver's mood", async () => {
     const fake = new Fake((_, { fetch, tile }) => 10 - (fetch === "textureLod" ? 0.2 : 0) - (8 - tile) * 0.02);
     expect((await verdicts(fake)).settings).toEqual(defaults);
@@ -82,7 +99,7 @@ describe("what is chosen", () => {
 
   test("is nothing that there was no time for", async () => {
     const ms = (_: string, { fetch, tile }: Settings): number => (fetch === "textureLod" ? 5 : 10) * tile;
-    expect(await verdicts(new Fake(ms), 600 * 2)).toEqual({
+    expect(await verdicts(new Fake(ms), 8 * (2 * (5 + 10) * 8))).toEqual({
       settings: { ...defaults, fetch: "textureLod" },
       verdicts: ["fetch textureLod: faster", "tile 4: no time", "tile 2: no time"],
     });

@@ -43,10 +43,14 @@ function tensorsOf(result: unknown): Tensor[] {
   return Object.values(result as object).flatMap(tensorsOf);
 }
 
-/** The call itself; throws what it throws. */
-export function makeCall({ op, args, inputs }: FunctionCall): { readonly x: Tensor[]; readonly y: Tensor[] } {
-  const x = inputs.map(leafOf);
-  return { x, y: tensorsOf(functionOf(op)(...(placed(args, x) as unknown[]))) };
+/** The call with other tensors in place of its inputs; throws what it throws. */
+export const callWith = ({ op, args }: FunctionCall, x: readonly Tensor[]): Tensor[] =>
+  tensorsOf(functionOf(op)(...(placed(args, x) as unknown[])));
+
+/** The call itself. */
+export function makeCall(c: FunctionCall): { readonly x: Tensor[]; readonly y: Tensor[] } {
+  const x = c.inputs.map(leafOf);
+  return { x, y: callWith(c, x) };
 }
 
 interface Comparison {

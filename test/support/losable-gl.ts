@@ -11,8 +11,8 @@ export interface LosableGl {
   lose(options?: { readonly event?: boolean }): void;
   /** Tells the page of a loss; whether it asked for the context to be restored. */
   announce(): boolean;
-  /** With a largest texture where it is another GPU that comes back. */
-  restore(options?: { readonly maxTextureSize?: number }): void;
+  /** With a largest texture where it is another GPU that comes back; `lostAgain`: before the page can use it. */
+  restore(options?: { readonly maxTextureSize?: number; readonly lostAgain?: boolean }): void;
   /** Objects made since the last restoration, by kind. */
   readonly made: Map<string, number>;
 }
@@ -73,12 +73,12 @@ export function losableGl(): LosableGl {
       isLost = true;
       if (event) announce();
     },
-    restore: ({ maxTextureSize = null }: { readonly maxTextureSize?: number | null } = {}) => {
+    restore: ({ maxTextureSize, lostAgain = false } = {}) => {
       real = context();
-      largest = maxTextureSize;
+      largest = maxTextureSize ?? null;
       epoch++;
       made.clear();
-      isLost = false;
+      isLost = lostAgain;
       canvas.dispatchEvent(new Event("webglcontextrestored"));
     },
   };

@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import {
   compile,
   F,
+  full,
   manualSeed,
   nn,
   noGrad,
@@ -215,6 +216,35 @@ describe("a compiled function", () => {
       return out;
     });
     expect(calls).toBeLessThanOrEqual(4);
+  });
+
+  test("gives back arguments, numbers, parameters and constants as what they are now", async () => {
+    const w = new Parameter(ones([2]));
+    const f = compile((x: Tensor, k: Tensor) => {
+      const half = x.mul(k);
+      return {
+        x,
+        k,
+        w,
+        detached: [w.detach(), x.detach(), half.detach()],
+        made: [tensor([4]), full([], 5), zeros([1])],
+      };
+    });
+    for (let i = 0; i < 6; i++) {
+      const x = tensor([i, 2]);
+      const y = f(x, i);
+      expect(y.x).toBe(x);
+      expect(y.w).toBe(w);
+      expect(await y.k.item()).toBe(i);
+      const detached = await Promise.all(y.detached.map((t) => t.tolist()));
+      expect(detached).toEqual([
+        [i + 1, i + 1],
+        [i, 2],
+        [i * i, 2 * i],
+      ]);
+      expect(await Promise.all(y.made.map((t) => t.tolist()))).toEqual([[4], 5, [0]]);
+      noGrad(() => w.copy_(w.add(1)));
+    }
   });
 
   test("infers under noGrad, with the parameters as they are", async () => {

@@ -16,6 +16,7 @@ import { Room, type RoomAction, type RoomOptions } from "../room.ts";
 import { MAX_FRAME_BYTES } from "../wire.ts";
 import { dashboardPage } from "./dashboard.ts";
 import { Disk } from "./disk.ts";
+import { joinPage, joinWorker } from "./join.ts";
 import { metricsText, runStatus } from "./metrics-text.ts";
 import { checkSecret, createToken, isRunName, verifyToken } from "./token.ts";
 
@@ -39,6 +40,11 @@ export interface ServerOptions {
   readonly maxPerAddress?: number;
   /** Runs there may be at once. Default 16. */
   readonly maxRuns?: number;
+  /**
+   * A module, bundled for browsers, that exports `train({ url, token, report })`: whoever opens /join runs it
+   * (join.ts). Default none: there is no such page.
+   */
+  readonly page?: string;
   /** One line of JSON an event. Default none. */
   readonly log?: (line: string) => void;
 }
@@ -364,18 +370,19 @@ class RunServer implements TrainingServer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? "/", "http://localhost");
-    const say = (status: number, type: string, text: string): void => {
+    const say = (status: number, type: string, text: string, scripts = "'unsafe-inline'"): void => {
       response.writeHead(status, {
         "content-type": `${type}; charset=utf-8`,
         "x-content-type-options": "nosniff",
-        "content-security-policy":
-          "default-src 'none'; img-src data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'",
+        "content-security-policy": `default-src 'none'; img-src data:; script-src ${scripts}; worker-src 'self'; style-src 'unsafe-inline'; connect-src 'self' ws: wss:`,
         "cache-control": "no-store",
       });
       response.end(text);
     };
     if (request.method !== "GET") return say(405, "text/plain", "GET only\n");
     if (url.pathname === "/healthz") return say(200, "text/plain", "ok\n");
+    // The code of a page is no secret, and what a worker imports has no query to carry a token.
+    if (url.pathname === "/join/train.js") return this.#join(url.pathname, say);
     if (!this.#mayWatch(request, url)) return say(401, "text/plain", "give a token: ?token=...\n");
     switch (url.pathname) {
       case "/metrics": {
@@ -393,9 +400,21 @@ class RunServer implements TrainingServer {
         return say(200, "application/json", JSON.stringify([...this.rooms].map(([run, room]) => runStatus(run, room))));
       case "/":
         return say(200, "text/html", dashboardPage);
+      case "/join":
+      case "/join/worker.js":
+        return this.#join(url.pathname, say);
       default:
         return say(404, "text/plain", "there are /, /status.json, /metrics, /healthz, and /runs/NAME for workers\n");
     }
+  }
+
+  /** The page for those who help, and what it loads. The operator's module may make functions of text: updates do. */
+  #join(path: string, say: (status: number, type: string, text: string, scripts?: string) => void): void {
+    const { page } = this.#options;
+    if (page === undefined) return say(404, "text/plain", "this server was given no page to join by\n");
+    const scripts = "'self' 'unsafe-inline' 'unsafe-eval'";
+    if (path === "/join") return say(200, "text/html", joinPage, scripts);
+    say(200, "text/javascript", path === "/join/worker.js" ? joinWorker : page, scripts);
   }
 
   /** Watching takes a token of any run, or being on this machine where there is no secret. */
