@@ -29,16 +29,21 @@ export const suites = {
     env: { TEXGRAD_GRAPHS: "2000" },
   },
   // Contexts that can do less. What the kernels compute must not depend on it; each limit is in one of the two.
-  "limits-1": limited({ maxDrawBuffers: 1, maxTextureSize: 2048, maxTextureUnits: 8 }),
-  "limits-4": limited({ maxDrawBuffers: 4, maxTextureSize: 4096, maxTextureUnits: 8 }),
+  "limits-1": limited({ maxDrawBuffers: 1, maxTextureSize: 2048, maxTextureUnits: 8 }, [
+    "test/ops/functions",
+    "test/nn/",
+    "test/optim/optimizer",
+    "test/trace/",
+  ]),
+  "limits-4": limited({ maxDrawBuffers: 4, maxTextureSize: 4096, maxTextureUnits: 8 }, ["test/nn/spatial"]),
 };
 
-/** Every op, every layer, goldens, random graphs and trainings on a context with these limits. */
-function limited(options) {
-  const ops = ["test/ops/fixtures", "test/ops/functions", "test/ops/layer", "test/golden/", "test/graphs/r"];
+/** Every op of the fixtures, every layer, goldens, random graphs and trainings on a context with these limits. */
+function limited(options, more) {
+  const ops = ["test/ops/fixtures", "test/ops/layer", "test/ops/extremes"];
   return {
     inNpmTest: false,
-    filters: [...ops, "test/nn/", "test/optim/fixtures", "test/optim/optimizer", "test/trace/", "test/train/scenarios"],
+    filters: [...ops, "test/golden/", "test/graphs/r", "test/train/scenarios", ...more],
     options: ["--testTimeout", "120000"],
     env: { TEXGRAD_TEST_DEVICE: "webgl", TEXGRAD_TEST_LIMITS: JSON.stringify(options) },
   };
