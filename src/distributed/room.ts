@@ -749,6 +749,8 @@ export class Room {
       member.loss = step.ended.get(member.slot)!.loss;
     }
     this.#actions.push({ kind: "committed", step: number });
+    const ranges = [...leases.values()].flat();
+    this.#log("commit", { step: number, epoch: step.epoch, samples, workers: leases.size, loss, ranges });
     this.#measure(step, samples, loss);
     this.#follow(number, round, samples, update, wantsHash);
     this.#advance();

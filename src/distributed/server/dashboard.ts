@@ -8,7 +8,7 @@ const before = new Map();
 function curve(history) {
   const points = history.filter((h) => h.loss !== null);
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 600 120"); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", "loss of the last commits");
+  svg.setAttribute("viewBox", "0 0 600 120"); svg.setAttribute("preserveAspectRatio", "none"); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", "loss of the last commits");
   if (points.length > 1) {
     const top = Math.max(...points.map((p) => p.loss)), low = Math.min(0, ...points.map((p) => p.loss));
     const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");

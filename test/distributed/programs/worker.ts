@@ -54,7 +54,8 @@ for await (const { x, y } of new DataLoader(train, { batchSampler: sampler })) {
   loss.backward();
   if (job.pauseMs !== undefined) await new Promise((resolve) => setTimeout(resolve, job.pauseMs));
   const { step, counted, loss: mean } = await model.step(opt, loss);
-  say({ step, counted, loss: mean });
+  const { replica: now } = group.participant;
+  say({ step, counted, loss: mean, at: now.step, hash: now.hash() });
 }
 let right = 0;
 for await (const { x, y } of new DataLoader(test, { batchSize: 200 })) {
