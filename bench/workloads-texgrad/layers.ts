@@ -7,11 +7,18 @@ export interface Dense {
   readonly b: Input;
 }
 
-/** The inputs' matrices are [in, out], torch's the other way round. */
+/**
+ * The inputs' matrices are [in, out], torch's the other way round: turned on the host, as a file of weights would have
+ * them. A pending transpose would be part of the first step, which then has other programs than all later ones.
+ */
 export function linear({ w, b }: Dense): nn.Linear {
-  const [inFeatures, outFeatures] = w.shape;
-  const layer = new nn.Linear(inFeatures!, outFeatures!);
-  layer.loadStateDict({ weight: toTensor(w).t(), bias: toTensor(b) });
+  const [inFeatures, outFeatures] = w.shape as readonly [number, number];
+  const layer = new nn.Linear(inFeatures, outFeatures);
+  const weight = Float32Array.from({ length: w.data.length }, (_, i) => {
+    const [out, from] = [Math.floor(i / inFeatures), i % inFeatures];
+    return w.data[from * outFeatures + out]!;
+  });
+  layer.loadStateDict({ weight: toTensor({ shape: [outFeatures, inFeatures], data: weight }), bias: toTensor(b) });
   return layer;
 }
 
