@@ -3,9 +3,9 @@
  * and one version; another's is no use and is not taken.
  */
 import { openStorage } from "#platform";
-import { DeviceError, FormatError } from "../ir/errors.ts";
+import { DeviceError, FormatError, TexgradError } from "../ir/errors.ts";
 import type { WebglDevice } from "./device.ts";
-import { choose, type Candidates, type Comparison, type Measure, type Settings } from "./tune.ts";
+import { choose, type Comparison, type Settings } from "./tune.ts";
 import { candidatesOf, TuneCases } from "./tune-cases.ts";
 import { version } from "./version.ts";
 
@@ -30,26 +30,16 @@ export interface TuneOptions {
   readonly store?: string | false;
 }
 
-/** What is measured with; tests give their own. */
-export interface TuneParts {
-  readonly candidates: readonly Candidates[];
-  readonly measure: Measure;
-}
-
-/** Measures, keeps and applies. `parts`: for tests. */
-export async function tuneDevice(
-  device: WebglDevice,
-  { budgetMs = 5000, store }: TuneOptions = {},
-  parts?: TuneParts,
-): Promise<Tuning> {
+/** Measures, applies and keeps. */
+export async function tuneDevice(device: WebglDevice, { budgetMs = 5000, store }: TuneOptions = {}): Promise<Tuning> {
+  if (!(budgetMs > 0)) throw new TexgradError(`tune: budgetMs is ${budgetMs}; it is milliseconds, more than 0`);
   const cases = new TuneCases(device);
-  const { candidates, measure } = parts ?? { candidates: candidatesOf(device), measure: cases };
   try {
     const { fetch, tile, unroll, fragments } = device.profile;
-    const chosen = await choose({ fetch, tile, unroll, fragments }, candidates, measure, budgetMs);
+    const chosen = await choose({ fetch, tile, unroll, fragments }, candidatesOf(device), cases, budgetMs);
     const tuning: Tuning = { texgrad: version, renderer: device.capabilities.renderer, ...chosen };
-    if (store !== false) await openStorage(store).write(nameOf(device), `${JSON.stringify(tuning, null, 1)}\n`);
     applyTo(device, tuning);
+    if (store !== false) await openStorage(store).write(nameOf(device), `${JSON.stringify(tuning, null, 1)}\n`);
     return tuning;
   } finally {
     cases.dispose();

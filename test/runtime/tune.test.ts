@@ -197,6 +197,17 @@ describe("on headless GL", () => {
     expect(tuned.programs.all.some((p) => p.source.includes("textureLod"))).toBe(false);
   });
 
+  test("what cannot be kept is said, and applied all the same; a budget is more than nothing", async () => {
+    const device = fresh();
+    setDevice(device);
+    const before = device.profile;
+    await expect(tune({ budgetMs: 1, store: file() })).rejects.toThrow(/^write .*file/);
+    expect(device.profile).not.toBe(before);
+    for (const budgetMs of [0, -1, NaN]) {
+      await expect(tune({ budgetMs, store: false })).rejects.toThrow(/^tune: budgetMs is .*; it is milliseconds/);
+    }
+  });
+
   test("another version's or renderer's is not there, and what is spoilt is said to be", async () => {
     setDevice(fresh());
     expect(await loadTuning({ store: join(folder, "none") })).toBeNull();
