@@ -101,6 +101,7 @@ export type NumberSlot =
   | { readonly kind: "uniform"; readonly uniform: number; readonly dtype: DType }
   | { readonly kind: "count"; readonly value: number; readonly dtype: DType };
 
+/** What the GLSL generator reads of it stands in its key (codegen/glsl/key.ts): a new part goes there, too. */
 export interface Kernel {
   /** One axis per digit of the layout: rows outer to inner, then columns. */
   readonly rows: readonly Axis[];
