@@ -45,7 +45,7 @@ const SIGNATURES = 16;
 const REPLAYS = 4;
 const CANDIDATES = 3;
 /** Calls in a row that did something else each, with nothing changed that could explain it. */
-const PATIENCE = 4;
+const PATIENCE = 8;
 
 /**
  * Gives a function that does what `fn` does, without tracing it again and again. `fn` is synchronous, computes with

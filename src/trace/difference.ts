@@ -54,7 +54,8 @@ function differentEnds(a: Recording, b: Recording): string | null {
   for (const [holder, x] of a.gradients) {
     const y = b.gradients.get(holder);
     if (y === undefined) return "it left gradients on other tensors";
-    if (x.had !== y.had || x.seen !== y.seen || !sameExit(x.exit, y.exit)) {
+    const began = x.had === y.had && x.wasSeen === y.wasSeen;
+    if (!began || x.seen !== y.seen || !sameExit(x.exit, y.exit)) {
       return "gradients were there, or were left, in one call and not in the other";
     }
   }

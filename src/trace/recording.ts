@@ -76,6 +76,8 @@ export interface Submit {
 export interface Touched {
   /** Whether it had one when the call began; null where that makes no difference. */
   had: boolean | null;
+  /** Whether somebody had looked at that one: it is stored whenever it is computed. */
+  wasSeen: boolean;
   entry: Tensor | null;
   exit: Place | "none" | "same";
   /** Whether it is looked at. */
@@ -167,11 +169,12 @@ export class Recording implements Recorder {
 
   gradient(holder: Handle, isRead: boolean): void {
     if (this.gradients.has(holder)) return;
-    const touched: Touched = { had: null, entry: null, exit: "none", seen: false };
+    const touched: Touched = { had: null, wasSeen: false, entry: null, exit: "none", seen: false };
     this.gradients.set(holder, touched);
     if (!isRead) return;
     touched.entry = holder.gradientTensor;
     touched.had = touched.entry !== null;
+    touched.wasSeen = holder.gradientSeen;
   }
 
   #leaf(n: Node, alias: number): LeafOrigin {

@@ -2,8 +2,10 @@
  * Recorded calls that are run again without being traced (replayed-call.ts), and when that would do what a trace would:
  * for as long as nothing has changed that the library can see, and with a look from time to time at what it cannot.
  */
+import { isHost, type Cell } from "./cell.ts";
 import { engine } from "./engine.ts";
 import { wrap, type Handle } from "./handle.ts";
+import type { Plan } from "./plan.ts";
 import { changeCount } from "./recorder.ts";
 import { isPlace, type Recording } from "./recording.ts";
 import { ReplayedCall, valueOf, type Argument } from "./replayed-call.ts";
@@ -20,6 +22,8 @@ export class Replay {
   /** Values from around the function that it reads. */
   readonly #captured: readonly Value[];
   readonly #before: readonly Handle[];
+  /** Cells that it reads as they are when it begins, with the place of their leaf in a plan. */
+  readonly #cells: readonly Seat[];
   #isBroken = false;
   /** Calls since it was recorded, and at which of them it is checked against a trace. */
   count = 0;
@@ -31,6 +35,7 @@ export class Replay {
     const leaves = recording.submits.flatMap((s) => s.leaves);
     this.#captured = [...new Set(leaves.flatMap((l) => (l.kind === "value" ? [l.value] : [])))];
     this.#before = [...new Set(leaves.flatMap((l) => (l.kind === "gradient" ? [l.holder] : [])))];
+    this.#cells = seats(recording);
   }
 
   /** Notes that a trace has just done the same. */
@@ -42,7 +47,14 @@ export class Replay {
   get stays(): boolean {
     const { runner, gradients, steps } = this.recording;
     if (this.#isBroken || this.#confirmed !== changeCount() || runner !== engine.runner) return false;
-    for (const [holder, { had }] of gradients) if (had !== null && holder.hasGrad() !== had) return false;
+    for (const [holder, { had, wasSeen }] of gradients) {
+      if (had !== null && (holder.hasGrad() !== had || holder.gradientSeen !== wasSeen)) return false;
+    }
+    for (const { cell, back, plan, leaf } of this.#cells) {
+      if (plan.disposed || !cell.readable(cell.version - back)) return false;
+      const at = cell.at(cell.version - back);
+      if (at !== null && !isHost(at) && at.layout !== plan.layouts[leaf]) return false;
+    }
     for (const { step } of steps) if (!step.stays()) return false;
     return true;
   }
@@ -81,6 +93,25 @@ export class Replay {
     }
     return putTogether(recording.output, isPlace, (p) => call.tensor(p.at));
   }
+}
+
+interface Seat {
+  readonly cell: Cell;
+  readonly back: number;
+  readonly plan: Plan;
+  readonly leaf: number;
+}
+
+/** Cell leaves that no earlier submit of the call assigns. */
+function seats({ submits }: Recording): Seat[] {
+  const assigned = new Set<Cell>();
+  return submits.flatMap(({ plan, leaves, roots }) => {
+    const found = leaves.flatMap((l, leaf) =>
+      l.kind === "cell" && !assigned.has(l.cell) ? [{ cell: l.cell, back: l.back, plan, leaf }] : [],
+    );
+    for (const { cell } of roots) if (cell !== null) assigned.add(cell);
+    return found;
+  });
 }
 
 /** Calls after which a replay is first checked against a trace; then at twice as many, until every so many. */
