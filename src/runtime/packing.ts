@@ -112,6 +112,7 @@ const BLOCK = 64;
 /** Writes `from` where `layout` says; padding keeps what it held. */
 export function pack(layout: Layout, from: HostArray, into: Texels): void {
   const p = packingOf(layout);
+  const { colHost } = p;
   if (p.isPrefix) {
     into.set(from);
     return;
@@ -120,9 +121,11 @@ export function pack(layout: Layout, from: HostArray, into: Texels): void {
     const host = p.rowHost[r]!;
     const texel = p.rowTexel[r]!;
     const end = p.rowEnd === null ? p.cols : p.rowEnd[r]!;
-    if (p.colHost !== null || p.ghosts.length > 0) {
+    if (colHost !== null && p.ghosts.length === 0) {
+      for (let c = 0; c < end; c++) into[texel + c] = from[host + colHost[c]!]!;
+    } else if (p.ghosts.length > 0) {
       for (let c = 0; c < end; c++) {
-        if (exists(p.ghosts, r, c)) into[texel + c] = from[host + (p.colHost === null ? c : p.colHost[c]!)]!;
+        if (exists(p.ghosts, r, c)) into[texel + c] = from[host + (colHost === null ? c : colHost[c]!)]!;
       }
     } else if (end < BLOCK) {
       for (let c = 0; c < end; c++) into[texel + c] = from[host + c]!;
@@ -135,6 +138,7 @@ export function pack(layout: Layout, from: HostArray, into: Texels): void {
 /** The inverse of `pack`. */
 export function unpack(layout: Layout, from: Texels, into: HostArray): void {
   const p = packingOf(layout);
+  const { colHost } = p;
   if (p.isPrefix) {
     into.set(from.subarray(0, into.length));
     return;
@@ -143,9 +147,11 @@ export function unpack(layout: Layout, from: Texels, into: HostArray): void {
     const host = p.rowHost[r]!;
     const texel = p.rowTexel[r]!;
     const end = p.rowEnd === null ? p.cols : p.rowEnd[r]!;
-    if (p.colHost !== null || p.ghosts.length > 0) {
+    if (colHost !== null && p.ghosts.length === 0) {
+      for (let c = 0; c < end; c++) into[host + colHost[c]!] = from[texel + c]!;
+    } else if (p.ghosts.length > 0) {
       for (let c = 0; c < end; c++) {
-        if (exists(p.ghosts, r, c)) into[host + (p.colHost === null ? c : p.colHost[c]!)] = from[texel + c]!;
+        if (exists(p.ghosts, r, c)) into[host + (colHost === null ? c : colHost[c]!)] = from[texel + c]!;
       }
     } else if (end < BLOCK) {
       for (let c = 0; c < end; c++) into[host + c] = from[texel + c]!;
