@@ -8,8 +8,9 @@ import { DtypeError, ShapeError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { add, mul } from "../ir/ops/arithmetic.ts";
 import { cast } from "../ir/ops/compare.ts";
-import { show } from "../ir/shape.ts";
+import { broadcastShapes, show } from "../ir/shape.ts";
 import { apply, scalar, type Tensor } from "../trace/index.ts";
+import { checkTensors } from "./lift.ts";
 
 function checkRanks(op: string, operands: readonly Tensor[], ranks: readonly number[], form: string): void {
   if (operands.every((t, i) => t.ndim === ranks[i])) return;
@@ -17,7 +18,8 @@ function checkRanks(op: string, operands: readonly Tensor[], ranks: readonly num
 }
 
 /** f on operands of the dtype they promote to. */
-function promotedTo(f: (...x: Node[]) => Node, operands: readonly Tensor[]): Tensor {
+function promotedTo(op: string, f: (...x: Node[]) => Node, operands: readonly Tensor[]): Tensor {
+  checkTensors(op, operands);
   const dtype = operands.map((t) => t.dtype).reduce(promote);
   return apply((...x) => f(...x.map((e) => cast(e, dtype))), operands);
 }
@@ -65,7 +67,10 @@ export interface AddProductOptions {
   readonly alpha?: number;
 }
 
-function plusProduct(input: Tensor, product: Tensor, { beta = 1, alpha = 1 }: AddProductOptions): Tensor {
+function plusProduct(op: string, input: Tensor, product: Tensor, { beta = 1, alpha = 1 }: AddProductOptions): Tensor {
+  if (show(broadcastShapes(op, product.shape, input.shape)) !== show(product.shape)) {
+    throw new ShapeError(`${op}: input ${show(input.shape)} must broadcast to the product ${show(product.shape)}`);
+  }
   const scaled = alpha === 1 ? product : product.mul(alpha);
   if (beta === 0) return scaled;
   return apply((x, y) => add(x, y), [beta === 1 ? input : input.mul(beta), scaled]);
@@ -73,13 +78,13 @@ function plusProduct(input: Tensor, product: Tensor, { beta = 1, alpha = 1 }: Ad
 
 /** beta input + alpha a b. input broadcasts to [m, n], a: [m, k], b: [k, n]. */
 export const addmm = (input: Tensor, a: Tensor, b: Tensor, options: AddProductOptions = {}): Tensor =>
-  plusProduct(input, mm(a, b), options);
+  plusProduct("addmm", input, mm(a, b), options);
 /** beta input + alpha a b. input broadcasts to [m], a: [m, k], b: [k]. */
 export const addmv = (input: Tensor, a: Tensor, b: Tensor, options: AddProductOptions = {}): Tensor =>
-  plusProduct(input, mv(a, b), options);
+  plusProduct("addmv", input, mv(a, b), options);
 /** beta input + alpha a b. input broadcasts to [b, m, n], a: [b, m, k], b: [b, k, n]. */
 export const baddbmm = (input: Tensor, a: Tensor, b: Tensor, options: AddProductOptions = {}): Tensor =>
-  plusProduct(input, bmm(a, b), options);
+  plusProduct("baddbmm", input, bmm(a, b), options);
 
 /**
  * Products summed by letters, one an axis: "bij,bjk->bik" is a batched matmul. A letter twice in one operand is its
@@ -88,7 +93,7 @@ export const baddbmm = (input: Tensor, a: Tensor, b: Tensor, options: AddProduct
  */
 export function einsum(spec: string, ...operands: readonly Tensor[]): Tensor {
   if (operands.length === 0) throw new ShapeError(`einsum: "${spec}" without operands; takes at least one tensor`);
-  return promotedTo((...x) => compose.einsum(spec, x), operands);
+  return promotedTo("einsum", (...x) => compose.einsum(spec, x), operands);
 }
 
 /** Sums over pairs of axes: dims as a number are a's last and b's first, or the two lists, a's and b's. */
@@ -104,11 +109,11 @@ export function tensordot(
     typeof dims === "number"
       ? [Array.from({ length: dims }, (_, i) => a.ndim - dims + i), Array.from({ length: dims }, (_, i) => i)]
       : dims;
-  return promotedTo((x, y) => compose.tensordot(x, y, left, right), [a, b]);
+  return promotedTo("tensordot", (x, y) => compose.tensordot(x, y, left, right), [a, b]);
 }
 
 /** Each element of a times all of b: [i, ..] and [j, ..] -> [i j, ..]. */
-export const kron = (a: Tensor, b: Tensor): Tensor => promotedTo((x, y) => compose.kron(x, y), [a, b]);
+export const kron = (a: Tensor, b: Tensor): Tensor => promotedTo("kron", (x, y) => compose.kron(x, y), [a, b]);
 
 const checkFloats = (op: string, operands: readonly Tensor[]): void => {
   const wrong: DType | undefined = operands.find((t) => t.dtype !== "f32")?.dtype;
@@ -129,6 +134,7 @@ export function cross(a: Tensor, b: Tensor, dim = -1): Tensor {
   }
   const turned = (x: Node, by: number): Node => compose.roll(x, d, by);
   return promotedTo(
+    "cross",
     (x, y) => {
       const p = mul(turned(x, -1), turned(y, 1));
       const q = mul(turned(x, 1), turned(y, -1));

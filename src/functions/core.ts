@@ -22,23 +22,23 @@ export const ceil: Unary = (x) => x.ceil();
 /** The nearest whole number, halves to even. */
 export const round: Unary = (x) => x.round();
 /** e to the x. */
-export const exp: Unary = /* @__PURE__ */ unaryFloat(ops.exp);
+export const exp: Unary = /* @__PURE__ */ unaryFloat("exp", ops.exp);
 /** Natural logarithm. */
-export const log: Unary = /* @__PURE__ */ unaryFloat(ops.log);
+export const log: Unary = /* @__PURE__ */ unaryFloat("log", ops.log);
 /** Square root. */
-export const sqrt: Unary = /* @__PURE__ */ unaryFloat(ops.sqrt);
+export const sqrt: Unary = /* @__PURE__ */ unaryFloat("sqrt", ops.sqrt);
 /** 1 / sqrt(x). */
-export const rsqrt: Unary = /* @__PURE__ */ unaryFloat(ops.rsqrt);
+export const rsqrt: Unary = /* @__PURE__ */ unaryFloat("rsqrt", ops.rsqrt);
 /** 1 / x. */
-export const reciprocal: Unary = /* @__PURE__ */ unaryFloat(ops.reciprocal);
+export const reciprocal: Unary = /* @__PURE__ */ unaryFloat("reciprocal", ops.reciprocal);
 /** Sine, x in radians. */
-export const sin: Unary = /* @__PURE__ */ unaryFloat(ops.sin);
+export const sin: Unary = /* @__PURE__ */ unaryFloat("sin", ops.sin);
 /** Cosine, x in radians. */
-export const cos: Unary = /* @__PURE__ */ unaryFloat(ops.cos);
+export const cos: Unary = /* @__PURE__ */ unaryFloat("cos", ops.cos);
 /** Hyperbolic tangent. */
-export const tanh: Unary = /* @__PURE__ */ unaryFloat(ops.tanh);
+export const tanh: Unary = /* @__PURE__ */ unaryFloat("tanh", ops.tanh);
 /** 1 / (1 + exp(-x)). */
-export const sigmoid: Unary = /* @__PURE__ */ unaryFloat(ops.sigmoid);
+export const sigmoid: Unary = /* @__PURE__ */ unaryFloat("sigmoid", ops.sigmoid);
 /** max(x, 0). */
 export const relu: Unary = (x) => x.relu();
 

@@ -6,10 +6,12 @@ import * as compose from "../ir/compose/index.ts";
 import { DtypeError, ShapeError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import * as ops from "../ir/ops/index.ts";
+import { broadcastShapes, type Shape } from "../ir/shape.ts";
 import { apply, scalar, type Tensor } from "../trace/index.ts";
 import {
   binaryFloat,
   binaryPromoted,
+  checkTensors,
   floated,
   unaryAny,
   unaryFloat,
@@ -19,55 +21,55 @@ import {
 } from "./lift.ts";
 
 /** exp(x) - 1, exact near 0. */
-export const expm1: Unary = /* @__PURE__ */ unaryFloat(ops.expm1);
+export const expm1: Unary = /* @__PURE__ */ unaryFloat("expm1", ops.expm1);
 /** log(1 + x), exact near 0. */
-export const log1p: Unary = /* @__PURE__ */ unaryFloat(ops.log1p);
+export const log1p: Unary = /* @__PURE__ */ unaryFloat("log1p", ops.log1p);
 /** 2 to the x. */
-export const exp2: Unary = /* @__PURE__ */ unaryFloat(compose.exp2);
+export const exp2: Unary = /* @__PURE__ */ unaryFloat("exp2", compose.exp2);
 /** Logarithm to base 2. */
-export const log2: Unary = /* @__PURE__ */ unaryFloat(compose.log2);
+export const log2: Unary = /* @__PURE__ */ unaryFloat("log2", compose.log2);
 /** Logarithm to base 10. */
-export const log10: Unary = /* @__PURE__ */ unaryFloat(compose.log10);
+export const log10: Unary = /* @__PURE__ */ unaryFloat("log10", compose.log10);
 /** Tangent, x in radians. */
-export const tan: Unary = /* @__PURE__ */ unaryFloat(compose.tan);
+export const tan: Unary = /* @__PURE__ */ unaryFloat("tan", compose.tan);
 /** The angle in [-pi/2, pi/2] whose sine is x; NaN outside [-1, 1]. */
-export const asin: Unary = /* @__PURE__ */ unaryFloat(ops.asin);
+export const asin: Unary = /* @__PURE__ */ unaryFloat("asin", ops.asin);
 /** The angle in [0, pi] whose cosine is x; NaN outside [-1, 1]. */
-export const acos: Unary = /* @__PURE__ */ unaryFloat(ops.acos);
+export const acos: Unary = /* @__PURE__ */ unaryFloat("acos", ops.acos);
 /** The angle in [-pi/2, pi/2] whose tangent is x. */
-export const atan: Unary = /* @__PURE__ */ unaryFloat(compose.atan);
+export const atan: Unary = /* @__PURE__ */ unaryFloat("atan", compose.atan);
 /** Hyperbolic sine. */
-export const sinh: Unary = /* @__PURE__ */ unaryFloat(compose.sinh);
+export const sinh: Unary = /* @__PURE__ */ unaryFloat("sinh", compose.sinh);
 /** Hyperbolic cosine. */
-export const cosh: Unary = /* @__PURE__ */ unaryFloat(compose.cosh);
+export const cosh: Unary = /* @__PURE__ */ unaryFloat("cosh", compose.cosh);
 /** Inverse hyperbolic sine. */
-export const asinh: Unary = /* @__PURE__ */ unaryFloat(compose.asinh);
+export const asinh: Unary = /* @__PURE__ */ unaryFloat("asinh", compose.asinh);
 /** Inverse hyperbolic cosine; NaN below 1. */
-export const acosh: Unary = /* @__PURE__ */ unaryFloat(compose.acosh);
+export const acosh: Unary = /* @__PURE__ */ unaryFloat("acosh", compose.acosh);
 /** Inverse hyperbolic tangent; NaN outside [-1, 1]. */
-export const atanh: Unary = /* @__PURE__ */ unaryFloat(compose.atanh);
+export const atanh: Unary = /* @__PURE__ */ unaryFloat("atanh", compose.atanh);
 /** The error function. */
-export const erf: Unary = /* @__PURE__ */ unaryFloat(ops.erf);
+export const erf: Unary = /* @__PURE__ */ unaryFloat("erf", ops.erf);
 /** 1 - erf(x), exact where erf is near 1. */
-export const erfc: Unary = /* @__PURE__ */ unaryFloat(ops.erfc);
+export const erfc: Unary = /* @__PURE__ */ unaryFloat("erfc", ops.erfc);
 /** The number whose erf is x; NaN outside [-1, 1]. */
-export const erfinv: Unary = /* @__PURE__ */ unaryFloat(ops.erfinv);
+export const erfinv: Unary = /* @__PURE__ */ unaryFloat("erfinv", ops.erfinv);
 /** log |gamma(x)|. */
-export const lgamma: Unary = /* @__PURE__ */ unaryFloat(ops.lgamma);
+export const lgamma: Unary = /* @__PURE__ */ unaryFloat("lgamma", ops.lgamma);
 /** The derivative of lgamma. */
-export const digamma: Unary = /* @__PURE__ */ unaryFloat((x) => ops.polygamma(0, x));
+export const digamma: Unary = /* @__PURE__ */ unaryFloat("digamma", (x) => ops.polygamma(0, x));
 /** x without its fraction, toward 0. */
-export const trunc: Unary = /* @__PURE__ */ unaryAny(compose.trunc);
+export const trunc: Unary = /* @__PURE__ */ unaryAny("trunc", compose.trunc);
 /** x - trunc(x). */
-export const frac: Unary = /* @__PURE__ */ unaryFloat(compose.frac);
+export const frac: Unary = /* @__PURE__ */ unaryFloat("frac", compose.frac);
 /** Whether x is NaN: bool. */
-export const isnan: Unary = /* @__PURE__ */ unaryAny(compose.isNaN);
+export const isnan: Unary = /* @__PURE__ */ unaryAny("isnan", compose.isNaN);
 /** Whether x is one of the infinities: bool. */
-export const isinf: Unary = /* @__PURE__ */ unaryAny(compose.isinf);
+export const isinf: Unary = /* @__PURE__ */ unaryAny("isinf", compose.isinf);
 /** Whether x is neither NaN nor infinite: bool. */
-export const isfinite: Unary = /* @__PURE__ */ unaryAny(compose.isfinite);
+export const isfinite: Unary = /* @__PURE__ */ unaryAny("isfinite", compose.isfinite);
 /** Whether the sign of x is set, that of -0 included: bool. */
-export const signbit: Unary = /* @__PURE__ */ unaryAny(compose.signbit);
+export const signbit: Unary = /* @__PURE__ */ unaryAny("signbit", compose.signbit);
 
 /** log(x / (1 - x)); with eps, x is first brought to [eps, 1 - eps]. */
 export const logit = (x: Tensor, eps: number | null = null): Tensor =>
@@ -116,6 +118,11 @@ export const floorDivide: Binary = /* @__PURE__ */ binaryPromoted(
 
 /** start + weight (end - start); weight a tensor or a number. */
 export function lerp(start: Tensor, end: Tensor, weight: Operand): Tensor {
+  const operands = typeof weight === "number" ? [start, end] : [start, end, weight];
+  checkTensors("lerp", operands);
+  const integer = operands.find((t) => t.dtype !== "f32");
+  if (integer !== undefined) throw new DtypeError(`lerp: got ${integer.dtype}, takes f32; x.cast("f32") would fit`);
+  operands.reduce<Shape>((shape, t) => broadcastShapes("lerp", shape, t.shape), []);
   return typeof weight === "number"
     ? apply((a, b) => compose.lerp(a, b, scalar(weight)), [start, end])
     : apply(compose.lerp, [start, end, weight]);
@@ -158,7 +165,7 @@ export const bitwiseXor: Binary = /* @__PURE__ */ binaryPromoted(
   /* @__PURE__ */ bits("bitwiseXor", compose.bitwiseXor),
 );
 /** Every bit turned; of bools, not. */
-export const bitwiseNot: Unary = /* @__PURE__ */ unaryAny((x) =>
+export const bitwiseNot: Unary = /* @__PURE__ */ unaryAny("bitwiseNot", (x) =>
   bits("bitwiseNot", (e) => compose.bitwiseNot(e))(x, x),
 );
 /** a moved by b places towards the higher bits, b from 0 to 31. */

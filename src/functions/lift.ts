@@ -3,6 +3,7 @@ import { promote, type HostArray } from "../ir/dtype.ts";
 import { DtypeError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { cast } from "../ir/ops/compare.ts";
+import { broadcastShapes } from "../ir/shape.ts";
 import { apply, numberDtype, scalar, Tensor } from "../trace/index.ts";
 import { Value } from "../trace/value.ts";
 
@@ -15,17 +16,28 @@ export const floated = (x: Node): Node => cast(x, "f32");
 export type Unary = (x: Tensor) => Tensor;
 export type Binary = (a: Operand, b: Operand) => Tensor;
 
+/** Throws DtypeError for what is no tensor, which types forbid and JavaScript does not. */
+export function checkTensors(op: string, operands: readonly unknown[]): void {
+  const wrong = operands.find((x) => !(x instanceof Tensor));
+  if (wrong === undefined && operands.every((x) => x !== undefined)) return;
+  throw new DtypeError(`${op}: takes tensors, got ${wrong === null ? "null" : typeof wrong}; tensor(x) makes one`);
+}
+
 /** A function of floats; integers and bools become f32 first. */
 export const unaryFloat =
-  (f: (x: Node) => Node): Unary =>
-  (x) =>
-    apply((e) => f(floated(e)), [x]);
+  (op: string, f: (x: Node) => Node): Unary =>
+  (x) => {
+    checkTensors(op, [x]);
+    return apply((e) => f(floated(e)), [x]);
+  };
 
 /** A function that keeps the dtype or asks for itself. */
 export const unaryAny =
-  (f: (x: Node) => Node): Unary =>
-  (x) =>
-    apply(f, [x]);
+  (op: string, f: (x: Node) => Node): Unary =>
+  (x) => {
+    checkTensors(op, [x]);
+    return apply(f, [x]);
+  };
 
 function lifted(op: string, f: (a: Node, b: Node) => Node, a: Operand, b: Operand, floats: boolean): Tensor {
   for (const x of [a, b]) {
@@ -42,6 +54,8 @@ function lifted(op: string, f: (a: Node, b: Node) => Node, a: Operand, b: Operan
     return apply((x) => f(cast(x, dtype), scalar(b, dtype)), [a]);
   }
   const dtype = floats ? "f32" : promote(a.dtype, b.dtype);
+  // Here, so that the error names what was called and not a part of it.
+  broadcastShapes(op, a.shape, b.shape);
   return apply((x, y) => f(cast(x, dtype), cast(y, dtype)), [a, b]);
 }
 

@@ -7,7 +7,7 @@ import { DtypeError, ShapeError } from "../ir/errors.ts";
 import type { Node } from "../ir/node.ts";
 import { cast } from "../ir/ops/compare.ts";
 import { reshape } from "../ir/ops/view.ts";
-import { normalizeAxes, normalizeAxis, numel, show } from "../ir/shape.ts";
+import { normalizeAxes, normalizeAxis, numel, show, type Shape } from "../ir/shape.ts";
 import { apply, scalar, tensor, type Dims, type Tensor, type ValuesAndIndices } from "../trace/index.ts";
 
 export interface KeepOptions {
@@ -20,7 +20,7 @@ export interface VarianceOptions extends KeepOptions {
   readonly correction?: number;
 }
 
-const axesOf = (op: string, x: Node, dim: Dims | null | undefined): number[] =>
+const axesOf = (op: string, x: { readonly shape: Shape }, dim: Dims | null | undefined): number[] =>
   normalizeAxes(
     op,
     dim === null || dim === undefined || (typeof dim !== "number" && dim.length === 0)
@@ -53,16 +53,23 @@ function reduced(
 }
 
 /** Variance along `dim`, over n - correction. torch's `var`, which is no name for a binding. */
-export const variance = (
+export function variance(
   x: Tensor,
   dim?: Dims | null,
   { correction = 1, keepdim = false }: VarianceOptions = {},
-): Tensor => x.var(dim ?? undefined, { correction, keepdim });
+): Tensor {
+  checkFloat("variance", x);
+  axesOf("variance", x, dim);
+  return x.var(dim ?? undefined, { correction, keepdim });
+}
 export { variance as var };
 
 /** Standard deviation along `dim`, over n - correction. */
-export const std = (x: Tensor, dim?: Dims | null, { correction = 1, keepdim = false }: VarianceOptions = {}): Tensor =>
-  x.std(dim ?? undefined, { correction, keepdim });
+export function std(x: Tensor, dim?: Dims | null, { correction = 1, keepdim = false }: VarianceOptions = {}): Tensor {
+  checkFloat("std", x);
+  axesOf("std", x, dim);
+  return x.std(dim ?? undefined, { correction, keepdim });
+}
 
 export interface NormOptions extends KeepOptions {
   /** Any number; 0 counts what is not 0, the infinities take the largest and the smallest. Default 2. */

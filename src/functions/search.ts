@@ -255,11 +255,14 @@ export function indexPut(
   if (tensors.length === 0)
     return apply((e, v) => (accumulate ? add(e, expand(v, e.shape)) : expand(v, e.shape)), [x, source]);
   const l = layoutOf("indexPut", x.shape, all);
+  const placed = [...l.rest.slice(0, l.at), ...l.picked, ...l.rest.slice(l.at)];
+  if (show(broadcastShapes("indexPut", placed, source.shape)) !== show(placed)) {
+    throw new ShapeError(`indexPut: values ${show(source.shape)} must broadcast to ${show(placed)}`);
+  }
   return apply(
     (e, v, ...i) => {
       const flat = reshape(permute(e, l.order), [numel(l.indexed), ...l.rest]);
       const p = l.picked.length;
-      const placed = [...l.rest.slice(0, l.at), ...l.picked, ...l.rest.slice(l.at)];
       // The picks first, as the target has them.
       const forward = [...l.picked.map((_, k) => l.at + k), ...l.rest.map((_, k) => (k < l.at ? k : k + p))];
       const src = reshape(permute(expand(v, placed), forward), [numel(l.picked), ...l.rest]);

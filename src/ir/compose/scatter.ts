@@ -109,7 +109,8 @@ export function scatter(x: Node, axis: number, index: Node, src: Node): Node {
   return merged(x, where(ge(last, 0), found, p.target), p.whole);
 }
 
-export type ScatterReduction = "sum" | "prod" | "mean" | "amax" | "amin";
+const reductions = ["sum", "prod", "mean", "amax", "amin"] as const;
+export type ScatterReduction = (typeof reductions)[number];
 
 /** x with src combined where index says, x's own value among them unless `includeSelf` is false. */
 export function scatterReduce(
@@ -120,6 +121,9 @@ export function scatterReduce(
   reduction: ScatterReduction,
   includeSelf: boolean,
 ): Node {
+  if (!reductions.includes(reduction)) {
+    throw new ShapeError(`scatterReduce: no reduction "${reduction as string}"; there are ${reductions.join(", ")}`);
+  }
   const p = pairs("scatterReduce", x, axis, index, src);
   if (index.shape[axis] === 0) return x;
   const own = reshape(p.target, [...p.target.shape.slice(0, p.axis), 1, ...p.target.shape.slice(p.axis)]);
