@@ -34,7 +34,7 @@ export interface Snapshot {
 
 /**
  * The parts as they are at the call, and the common generator; resolves when the values are on the host, and training
- * may go on meanwhile. Take it between a step and the next backward: gradients are not part of it.
+ * may go on meanwhile. Submits what is due. Take it between a step and the next backward: gradients are not part of it.
  * Throws ContextLostError if the context is lost before the values have arrived.
  */
 export async function snapshot(parts: Iterable<Keepable>): Promise<Snapshot> {
