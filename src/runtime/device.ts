@@ -129,6 +129,7 @@ class GlDevice implements WebglDevice {
       counters,
       checkAlive: () => this.#checkAlive(),
       checkPresent: () => this.#checkPresent(),
+      checkAnswers: () => this.#checkAnswers(),
       home: this.#home(),
       maxDrawBuffers: this.profile.maxDrawBuffers,
       drawWork: this.profile.drawWork,
@@ -180,7 +181,7 @@ class GlDevice implements WebglDevice {
     try {
       return f();
     } catch (error) {
-      if (error instanceof DeviceError) this.#checkPresent();
+      if (error instanceof DeviceError) this.#checkAnswers();
       throw error;
     }
   }
@@ -217,15 +218,15 @@ class GlDevice implements WebglDevice {
     const readSync = (texture: Texture, layout: Layout, dtype: DType): HostArray => {
       this.#checkAlive();
       const values = this.#present(() => transfer.read(texture, layout, dtype));
-      // A context lost meanwhile has left zeros.
-      this.#checkPresent();
+      // A context lost meanwhile has left zeros, or what was there before.
+      this.#checkAnswers();
       return values;
     };
     const release = (texture: Texture): void => this.#pool.release(texture);
     if (this.readsSynchronously || !pixelPackBuffer || !fence) {
       return { readSync, release, read: async (texture, layout, dtype) => readSync(texture, layout, dtype) };
     }
-    const readback = new Readback(this.gl, transfer, this.counters, () => this.#checkPresent());
+    const readback = new Readback(this.gl, transfer, this.counters, () => this.#checkAnswers());
     this.#readback = readback;
     const read: BufferHome["read"] = (texture, layout, dtype) => {
       this.#checkAlive();
@@ -275,6 +276,11 @@ class GlDevice implements WebglDevice {
 
   #checkPresent(): void {
     if (this.gl.isContextLost()) this.#lose();
+    this.#checkAlive();
+  }
+
+  #checkAnswers(): void {
+    if (this.#loss === null && (this.gl.isContextLost() || !this.#state.answers)) this.#lose();
     this.#checkAlive();
   }
 

@@ -41,6 +41,8 @@ export interface ExecutableContext extends DrawContext {
   checkAlive(): void;
   /** Asks the context first: until its event has come, GL takes every call and does nothing. */
   checkPresent(): void;
+  /** Asks the GPU, and waits: for failures that may come of its being gone. */
+  checkAnswers(): void;
 }
 
 export class GlExecutable implements Executable, Idle, BufferOwner {
@@ -124,7 +126,7 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
         for (const texture of this.#owned.splice(0)) pool.release(texture);
         for (const buffer of this.#kept.values()) buffer.move(null);
       }
-      this.#context.checkPresent();
+      this.#context.checkAnswers();
       throw error;
     } finally {
       this.#end(pool);

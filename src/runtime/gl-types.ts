@@ -240,6 +240,8 @@ export interface WebGL2 extends GlConstants {
   createVertexArray(): GlVertexArray | null;
   deleteVertexArray(array: GlVertexArray | null): void;
   bindVertexArray(array: GlVertexArray | null): void;
+  /** A boolean; contexts that only pretend may answer nothing. */
+  isVertexArray(array: GlVertexArray | null): unknown;
   drawArrays(mode: number, first: number, count: number): void;
 
   createBuffer(): GlBuffer | null;

@@ -36,6 +36,14 @@ export class GlState {
     this.forget();
   }
 
+  /**
+   * Whether a GPU still answers. Between its end and the browser's noticing it, some 50 ms, a context says it is not lost,
+   * takes every call and answers each with 0 or false: also that what is bound for life is no vertex array. Waits for the GPU.
+   */
+  get answers(): boolean {
+    return this.#gl.isVertexArray(this.#vertexArray) !== false;
+  }
+
   /** Assumes nothing, and sets what our draws take for granted. */
   forget(): void {
     const gl = this.#gl;

@@ -40,6 +40,15 @@ describe("a context lost in the middle of step 20 and restored", () => {
     expect(got).toEqual({ ...wanted, survived: got.survived });
   });
 
+  test("because the GPU process died", async () => {
+    const training = it.run.train("the GPU process dies");
+    await it.page.waitForEvent("console", { predicate: (message) => message.text() === "ready" });
+    const browser = await stage.browser.newBrowserCDPSession();
+    // The call itself is never answered: what would answer it is gone.
+    browser.send("Browser.crashGpuProcess").catch(() => {});
+    expect(await training).toEqual({ ...wanted, survived });
+  });
+
   test("of a canvas of the page's", async () => {
     const got = await it.run.onCanvas();
     expect(got).toEqual({ ...wanted, survived: survived, canvas: "HTMLCanvasElement" });

@@ -143,7 +143,7 @@ const methods = [
   "readPixels createShader deleteShader shaderSource compileShader getShaderParameter getShaderInfoLog createProgram",
   "deleteProgram attachShader detachShader linkProgram getProgramParameter getProgramInfoLog useProgram",
   "getUniformLocation uniform1i uniform2i uniform3i uniform4i uniform1f uniform2f uniform3f uniform4f",
-  "uniform1iv uniform4iv uniform1fv uniform4fv createVertexArray deleteVertexArray bindVertexArray drawArrays",
+  "uniform1iv uniform4iv uniform1fv uniform4fv createVertexArray deleteVertexArray bindVertexArray isVertexArray drawArrays",
   "createBuffer deleteBuffer bindBuffer bufferData getBufferSubData fenceSync deleteSync clientWaitSync getSyncParameter",
 ].flatMap((line) => line.split(" "));
 

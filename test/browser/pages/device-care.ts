@@ -8,6 +8,7 @@ import {
   DataLoader,
   drawnDigits,
   F,
+  full,
   ImageDataset,
   manualSeed,
   nn,
@@ -53,6 +54,8 @@ export type Disturbance =
   | "none"
   | "before the step"
   | "while a read is on its way"
+  /** The GPU process ends; nobody tells the page before the browser has noticed. */
+  | "the GPU process dies"
   /** Of step 16, so that the one of step 8 must do if it has not arrived. */
   | "while a snapshot is on its way";
 
@@ -75,6 +78,18 @@ function loseContext(): void {
   extension.loseContext();
 }
 
+/** Says that it is ready, and reads results, in both ways there are, until one fails. None may be wrong. */
+async function workUntilLost(): Promise<never> {
+  console.log("ready");
+  for (let k = 1; k < 5000; k++) {
+    const x = full([64], k);
+    const sums = [x.sum().itemSync(), await x.mul(2).sum().item()];
+    if (sums[0] !== 64 * k || sums[1] !== 128 * k) throw new Error(`wrong without a word: ${sums.join()} for ${k}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  throw new Error("the context was not lost");
+}
+
 /** Trains, and loses the context in the middle of step 20. */
 export async function train(disturbance: Disturbance): Promise<Outcome> {
   const { net, opt, loader } = setup();
@@ -90,6 +105,7 @@ export async function train(disturbance: Disturbance): Promise<Outcome> {
     loss.backward();
     if (now) disturb = false;
     if (now && disturbance === "before the step") loseContext();
+    if (now && disturbance === "the GPU process dies") await workUntilLost();
     opt.step();
     const reading = loss.item();
     if (now && disturbance === "while a read is on its way") loseContext();
