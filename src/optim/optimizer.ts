@@ -16,7 +16,6 @@ import {
   setting,
   StateTensor,
   Tensor,
-  zerosLike,
   type ParameterUpdate,
   type UpdateRule,
 } from "../trace/index.ts";
@@ -266,8 +265,8 @@ export abstract class Optimizer<S extends Settings = Settings> {
   }
 
   #fresh({ param, group }: Slot<S>, name: string): StateTensor {
-    const value = this.#method.initial?.(group, name) ?? 0;
-    return new StateTensor(value === 0 ? zerosLike(param) : fullLike(param, value), { label: name });
+    // A number of its own for each: states of equal shapes that begin as one value would have to share a layout.
+    return new StateTensor(fullLike(param, this.#method.initial?.(group, name) ?? 0), { label: name });
   }
 
   /** Settings, counts and snapshots of the state: what they are now, never stale. */

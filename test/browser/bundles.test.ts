@@ -12,8 +12,11 @@ import { bundleProgram, repository } from "./site.ts";
 
 /** The README says this number; what raises it must be worth it. The aim is 60,000; jax-js says 80 kB of itself. */
 const MOST_BYTES = 80_000;
-/** esbuild keeps every member of a namespace that is exported again; bundlers that look into it come to the other. */
-const MOST_BYTES_OF_NAMESPACES = 92_000;
+/**
+ * esbuild keeps every member of a namespace that is exported again; bundlers that look into it come to the other. So
+ * this one grows with each layer, loss, optimizer and schedule there is: PyTorch's, as of here.
+ */
+const MOST_BYTES_OF_NAMESPACES = 128_000;
 
 let stage: Stage;
 beforeAll(async () => {
