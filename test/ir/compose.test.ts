@@ -21,6 +21,27 @@ describe("spelled by hand", () => {
     expect(c.matmul(a, b)).toBe(o.sum(product, [1]));
   });
 
+  it.each([
+    ["ij,jk->ik", [2, 3], [3, 4]],
+    ["bij,bjk->bik", [2, 3, 4], [2, 4, 5]],
+    ["i,i->", [3], [3]],
+  ] as const)("einsum %s is matmul or as cheap", (spec, p, q) => {
+    const [a, b] = [leaf(p), leaf(q, 2)];
+    const y = c.einsum(spec, [a, b]);
+    // One product, one sum: what the scheduler knows as a contraction.
+    expect(topologicalOrder([y]).filter(({ op }) => op.kind === "reduce")).toHaveLength(1);
+    if (spec === "ij,jk->ik") expect(y).toBe(c.matmul(a, b));
+    const [got, want] = evaluate([y, c.matmul(a, b)]);
+    expect([...got!]).toEqual([...want!]);
+  });
+
+  it("tensordot over one pair of axes is matmul", () => {
+    const [a, b] = [leaf([2, 3]), leaf([3, 4], 2)];
+    const [got, want] = evaluate([c.tensordot(a, b, [1], [0]), c.matmul(a, b)]);
+    expect([...got!]).toEqual([...want!]);
+    expect(c.tensordot(a, b, [1], [0])).toBe(c.matmul(a, b));
+  });
+
   it("conv2d is the same node", () => {
     const [x, w] = [leaf([2, 3, 5, 6]), leaf([4, 3, 2, 3], 2)];
     const rows = o.window(o.expand(o.reshape(x, [2, 3, 5, 6, 1]), [2, 3, 5, 6, 2]), {
