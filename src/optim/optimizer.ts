@@ -102,6 +102,12 @@ export abstract class Optimizer<S extends Settings = Settings> {
   protected constructor(params: Params<S>, defaults: S, method: Method<S>) {
     this.#method = method;
     this.#defaults = defaults;
+    // The type says so; a JavaScript caller may not.
+    if (!(Symbol.iterator in Object(params))) {
+      throw new GradError(
+        `${this.#name}: takes parameters or groups of them, net.parameters() say; got ${describe(params)}`,
+      );
+    }
     const given: readonly (Tensor | GroupOptions<S>)[] = [...params];
     if (given.length === 0) {
       throw new GradError(`${this.#name}: got no parameters; pass net.parameters(), or groups [{ params, lr }]`);
@@ -375,6 +381,6 @@ const isAssignable = (x: unknown): boolean =>
   x instanceof Parameter || (x instanceof Tensor && x.isLeaf && x.requiresGrad);
 
 function describe(x: unknown): string {
-  if (!(x instanceof Tensor)) return x === null ? "null" : `a ${typeof x}`;
+  if (!(x instanceof Tensor)) return typeof x === "object" && x !== null ? `a ${x.constructor.name}` : String(x);
   return x.requiresGrad ? "computed from other tensors" : "a tensor that requires no gradient";
 }

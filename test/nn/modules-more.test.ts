@@ -1,6 +1,6 @@
 /** Containers, hooks, paths in errors, summaries, stacks of transformer layers, rotary embedding, dropouts' statistics. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { F, manualSeed, nn, ones, optim, randn, tensor, zeros, type Tensor } from "texgrad";
+import { F, Generator, manualSeed, nn, ones, optim, randn, tensor, zeros, type Tensor } from "texgrad";
 import { useTestDevice } from "../support/device.ts";
 
 beforeEach(useTestDevice);
@@ -277,6 +277,35 @@ test("max pools give their positions, and unpool them", async () => {
   ]);
   const { values, indices } = pool.withIndices(x);
   expect(await list(new nn.MaxUnpool2d(2).forward(values, indices))).toEqual([0, 5, 0, 0]);
+});
+
+describe("initial weights are PyTorch's", () => {
+  const generator = (): Generator => new Generator(5);
+  /** Of many numbers: within [low, high), and a standard deviation within 5 % of what it shall be. */
+  async function spread(p: Tensor, std: number, bound = Infinity): Promise<void> {
+    const v = await list(p);
+    expect(Math.max(...v.map(Math.abs))).toBeLessThanOrEqual(bound);
+    const got = Math.sqrt(v.reduce((a, e) => a + e * e, 0) / v.length);
+    expect(Math.abs(got / std - 1)).toBeLessThan(0.05);
+  }
+
+  test("Bilinear: U(-b, b), b = 1 / sqrt(in1Features)", async () => {
+    const { weight } = new nn.Bilinear(16, 20, 30, { generator: generator() });
+    await spread(weight, 0.25 / Math.sqrt(3), 0.25);
+  });
+
+  test("EmbeddingBag: N(0, 1)", async () => {
+    await spread(new nn.EmbeddingBag(50, 60, { generator: generator() }).weight, 1);
+  });
+
+  test("MultiheadAttention's added key and value: N(0, 1 / embedDim)", async () => {
+    const layer = new nn.MultiheadAttention(2048, 1, { addBiasKv: true, kdim: 1, vdim: 1, generator: generator() });
+    await spread(layer.biasK!, 1 / Math.sqrt(2048));
+  }, 30_000);
+
+  test("PReLU: 0.25", async () => {
+    expect(await list(new nn.PReLU(2).weight)).toEqual([0.25, 0.25]);
+  });
 });
 
 describe("what is refused", () => {

@@ -357,6 +357,11 @@ describe("what is refused", () => {
   const p = parameter(1);
   test.each<[string, () => unknown, string]>([
     ["no parameters", () => new optim.SGD([], { lr: 0.1 }), "SGD: got no parameters; pass net.parameters()"],
+    [
+      "the network itself",
+      () => new optim.Adam(new nn.Linear(1, 1) as never),
+      "Adam: takes parameters or groups of them, net.parameters() say; got a Linear",
+    ],
     ["an empty group", () => new optim.Adam([{ params: [] }]), "Adam: a group without parameters"],
     ["one twice", () => new optim.Adam([p, p]), "Adam: parameter 1, of shape [1], is given twice"],
     [
