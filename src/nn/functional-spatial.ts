@@ -124,3 +124,25 @@ export const adaptiveMaxPool1d: AdaptivePool = /* @__PURE__ */ adaptive(compose.
 export const adaptiveMaxPool2d: AdaptivePool = /* @__PURE__ */ adaptive(compose.adaptiveMaxPool2d);
 /** x: [n, c, d, h, w] -> [n, c, ..outputSize]; as adaptiveMaxPool2d. */
 export const adaptiveMaxPool3d: AdaptivePool = /* @__PURE__ */ adaptive(compose.adaptiveMaxPool3d);
+
+type AdaptivePoolWithIndices = (x: Tensor, outputSize: compose.OutputSizes) => ValuesAndIndices;
+
+const adaptiveWithIndices =
+  (values: AdaptivePool, indices: AdaptivePool): AdaptivePoolWithIndices =>
+  (...all) => ({ values: values(...all), indices: indices(...all) });
+
+/** adaptiveMaxPool1d and where each value is: its position on l, i32. */
+export const adaptiveMaxPool1dWithIndices: AdaptivePoolWithIndices = /* @__PURE__ */ adaptiveWithIndices(
+  adaptiveMaxPool1d,
+  /* @__PURE__ */ adaptive(compose.adaptiveMaxPool1dIndices),
+);
+/** adaptiveMaxPool2d and where each value is: its position in h, w flattened, i32. */
+export const adaptiveMaxPool2dWithIndices: AdaptivePoolWithIndices = /* @__PURE__ */ adaptiveWithIndices(
+  adaptiveMaxPool2d,
+  /* @__PURE__ */ adaptive(compose.adaptiveMaxPool2dIndices),
+);
+/** adaptiveMaxPool3d and where each value is: its position in d, h, w flattened, i32. */
+export const adaptiveMaxPool3dWithIndices: AdaptivePoolWithIndices = /* @__PURE__ */ adaptiveWithIndices(
+  adaptiveMaxPool3d,
+  /* @__PURE__ */ adaptive(compose.adaptiveMaxPool3dIndices),
+);

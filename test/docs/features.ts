@@ -42,7 +42,8 @@ export const groups: Readonly<Record<string, readonly string[]>> = {
     cosineSimilarity normalize scaledDotProductAttention linear`),
   Images: names(`conv1d conv2d conv3d convTranspose1d convTranspose2d convTranspose3d avgPool1d avgPool2d avgPool3d
     maxPool1d maxPool2d maxPool3d adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d adaptiveMaxPool1d
-    adaptiveMaxPool2d adaptiveMaxPool3d lpPool1d lpPool2d lpPool3d maxUnpool1d maxUnpool2d maxUnpool3d interpolate
+    adaptiveMaxPool2d adaptiveMaxPool3d adaptiveMaxPool1dWithIndices adaptiveMaxPool2dWithIndices
+    adaptiveMaxPool3dWithIndices lpPool1d lpPool2d lpPool3d maxUnpool1d maxUnpool2d maxUnpool3d interpolate
     gridSample affineGrid pixelShuffle pixelUnshuffle channelShuffle`),
   "Linear algebra": names("cholesky triangularSolve solve inv det slogdet qr eigh svd"),
   Random: names("rand randn bernoulli randint randperm multinomial exponential gamma manualSeed"),

@@ -8,13 +8,15 @@
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../node.ts";
 import { add, div, mul } from "../ops/arithmetic.ts";
-import { sum } from "../ops/broadcast.ts";
+import { expand, sum } from "../ops/broadcast.ts";
 import { and, cast, gt, lt, where } from "../ops/compare.ts";
 import { iota } from "../ops/leaf.ts";
+import { argmax } from "../ops/reduce.ts";
 import { permute, reshape } from "../ops/view.ts";
-import { show } from "../shape.ts";
+import { numel, show } from "../shape.ts";
 import { averaged, largest } from "./pool.ts";
-import { maxAlong } from "./reduction.ts";
+import { maxAlong, pick } from "./reduction.ts";
+import { gatherAlong } from "./select.ts";
 import { batched } from "./spatial.ts";
 
 /** Of one axis of the result; null keeps x's. */
@@ -49,6 +51,17 @@ function alongAxis(x: Node, axis: number, o: number, reduction: Reduction): Node
   );
 }
 
+/** The sizes o of x: [n, c, ..s]. */
+function wantedSizes(op: string, x: Node, d: number, outputSize: OutputSizes): readonly number[] {
+  const s = x.shape.slice(2);
+  const wanted = Array.isArray(outputSize) ? (outputSize as readonly Extent[]) : s.map(() => outputSize as Extent);
+  const o = wanted.map((size, i) => size ?? s[i]!);
+  if (o.length !== d || o.some((size) => !Number.isInteger(size) || size < 1) || s.includes(0)) {
+    throw new ShapeError(`${op}: x is ${show(x.shape)}, outputSize ${show(o)}; takes ${d} sizes of at least 1`);
+  }
+  return o;
+}
+
 type AdaptivePool = (x: Node, outputSize: OutputSizes) => Node;
 
 function adaptive(name: "Avg" | "Max", d: number): AdaptivePool {
@@ -58,11 +71,7 @@ function adaptive(name: "Avg" | "Max", d: number): AdaptivePool {
   return (x, outputSize) =>
     batched(op, x, d, (e) => {
       const s = e.shape.slice(2);
-      const wanted = Array.isArray(outputSize) ? (outputSize as readonly Extent[]) : s.map(() => outputSize as Extent);
-      const o = wanted.map((size, i) => size ?? s[i]!);
-      if (o.length !== d || o.some((size) => !Number.isInteger(size) || size < 1) || s.includes(0)) {
-        throw new ShapeError(`${op}: x is ${show(x.shape)}, outputSize ${show(o)}; takes ${d} sizes of at least 1`);
-      }
+      const o = wantedSizes(op, e, d, outputSize);
       if (s.every((n, i) => n % o[i]! === 0)) {
         const kernel = s.map((n, i) => n / o[i]!);
         return windowed(op, e, kernel, {});
@@ -80,3 +89,55 @@ export const adaptiveAvgPool3d: AdaptivePool = /* @__PURE__ */ adaptive("Avg", 3
 export const adaptiveMaxPool1d: AdaptivePool = /* @__PURE__ */ adaptive("Max", 1);
 export const adaptiveMaxPool2d: AdaptivePool = /* @__PURE__ */ adaptive("Max", 2);
 export const adaptiveMaxPool3d: AdaptivePool = /* @__PURE__ */ adaptive("Max", 3);
+
+/**
+ * Where the largest of each window lies in the flattened spatial axes, i32 [n, c, ..o]: each window is gathered, as long
+ * as the longest; a shorter one sees its last element again.
+ */
+function positionsOfLargest(op: string, x: Node, o: readonly number[]): Node {
+  const s = x.shape.slice(2);
+  if (s.every((n, i) => n % o[i]! === 0)) {
+    const kernel = s.map((n, i) => n / o[i]!);
+    return largest(op, x, kernel, {}).indices;
+  }
+  const d = s.length;
+  let seen = x;
+  let places = expand(reshape(iota(numel(s)), [1, 1, ...s]), [1, 1, ...s]);
+  o.forEach((size, i) => {
+    const n = s[i]!;
+    const start = Array.from({ length: size }, (_, k) => Math.floor((k * n) / size));
+    const end = Array.from({ length: size }, (_, k) => Math.ceil(((k + 1) * n) / size));
+    const longest = Math.max(...start.map((from, k) => end[k]! - from));
+    const at = Int32Array.from({ length: size * longest }, (_, k) =>
+      Math.min(start[Math.floor(k / longest)]! + (k % longest), end[Math.floor(k / longest)]! - 1),
+    );
+    // An element seen twice in a window is still the same element, and the first of equals is found.
+    const windowed = (y: Node): Node => {
+      const axis = 2 + 2 * i;
+      const wide = gatherAlong(y, axis, at);
+      return reshape(wide, [...y.shape.slice(0, axis), size, longest, ...y.shape.slice(axis + 1)]);
+    };
+    seen = windowed(seen);
+    places = windowed(places);
+  });
+  // [n, c, o0, k0, o1, k1, ..] -> [n, c, ..o, K].
+  const order = [0, 1, ...o.map((_, i) => 2 + 2 * i), ...o.map((_, i) => 3 + 2 * i)];
+  const rows = (y: Node): Node => {
+    const turned = permute(y, order);
+    return reshape(turned, [...turned.shape.slice(0, 2 + d), numel(turned.shape.slice(2 + d))]);
+  };
+  const flat = rows(seen);
+  return pick(expand(rows(places), flat.shape), 2 + d, argmax(flat, 2 + d));
+}
+
+const positions =
+  (d: number): AdaptivePool =>
+  (x, outputSize) => {
+    const op = `adaptiveMaxPool${d}d`;
+    return batched(op, x, d, (e) => positionsOfLargest(op, e, wantedSizes(op, e, d, outputSize)));
+  };
+
+/** Positions in the flattened spatial axes, i32: what the values of adaptiveMaxPool were read from. */
+export const adaptiveMaxPool1dIndices: AdaptivePool = /* @__PURE__ */ positions(1);
+export const adaptiveMaxPool2dIndices: AdaptivePool = /* @__PURE__ */ positions(2);
+export const adaptiveMaxPool3dIndices: AdaptivePool = /* @__PURE__ */ positions(3);

@@ -17,7 +17,7 @@ import { numel, show, type Shape } from "../shape.ts";
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d } from "./adaptive-pool.ts";
 import { cut, repeatEach } from "./arrange.ts";
 import { matmul } from "./matmul.ts";
-import { concat } from "./select.ts";
+import { concat, gatherAlong } from "./select.ts";
 
 export type InterpolationMode = "nearest" | "nearest-exact" | "linear" | "bilinear" | "trilinear" | "bicubic" | "area";
 
@@ -59,23 +59,6 @@ function tapsOf({ n, o, step, alignCorners }: Spread, count: 2 | 4): Taps {
     });
   }
   return { count, index, weight };
-}
-
-/** Positions along an axis, alike on all others. */
-function gatherAlong(x: Node, axis: number, index: Int32Array): Node {
-  const leaf = input({ kind: "input", array: index }, "i32", [index.length]);
-  const rows = reshape(
-    leaf,
-    x.shape.map((_, i) => (i === axis ? index.length : 1)),
-  );
-  return gather(
-    x,
-    axis,
-    expand(
-      rows,
-      x.shape.map((e, i) => (i === axis ? index.length : e)),
-    ),
-  );
 }
 
 function weighted(x: Node, axis: number, { count, index, weight }: Taps): Node {

@@ -2,9 +2,11 @@
 import type { DType } from "../dtype.ts";
 import { DtypeError, ShapeError } from "../errors.ts";
 import type { Node } from "../node.ts";
+import { expand } from "../ops/broadcast.ts";
 import { cast, eq, gt, lt, where } from "../ops/compare.ts";
 import { isInt, type Operand } from "../ops/define.ts";
-import { count, iota } from "../ops/leaf.ts";
+import { gather } from "../ops/gather.ts";
+import { count, input, iota } from "../ops/leaf.ts";
 import { pad, reshape } from "../ops/view.ts";
 import { normalizeAxis, show } from "../shape.ts";
 import { positions } from "./reduction.ts";
@@ -48,4 +50,21 @@ export function oneHot(index: Node, n: number, dtype: DType = "i32"): Node {
 export function clamp(x: Node, low?: Operand, high?: Operand): Node {
   const raised = low === undefined ? x : where(lt(x, low), low, x);
   return high === undefined ? raised : where(gt(x, high), high, raised);
+}
+
+/** The positions `index`, which the host knows, of one axis. */
+export function gatherAlong(x: Node, axis: number, index: Int32Array): Node {
+  const leaf = input({ kind: "input", array: index }, "i32", [index.length]);
+  const rows = reshape(
+    leaf,
+    x.shape.map((_, i) => (i === axis ? index.length : 1)),
+  );
+  return gather(
+    x,
+    axis,
+    expand(
+      rows,
+      x.shape.map((e, i) => (i === axis ? index.length : e)),
+    ),
+  );
 }
