@@ -136,9 +136,11 @@ async function program(seed: number, isCompiled: boolean): Promise<{ log: Log; c
   return { log, calls };
 }
 
-/** The part of both logs before a call that one of them could not make. */
+/** The part of both logs before a call or a step that one of them could not make. */
 function comparable(a: Log, b: Log): [Log, Log] {
-  const ends = [a, b].map((log) => log.findIndex(([what, seen]) => what === "call" && seen === "stale"));
+  const ends = [a, b].map((log) =>
+    log.findIndex(([what, seen]) => (what === "call" || what === "step") && seen === "stale"),
+  );
   const end = Math.min(...ends.map((i) => (i < 0 ? Infinity : i)));
   const isSeen = (i: number): boolean => a[i]?.[1] !== "stale" && b[i]?.[1] !== "stale";
   const kept = (log: Log): Log => log.slice(0, Number.isFinite(end) ? end : log.length).filter((_, i) => isSeen(i));
