@@ -9,6 +9,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
+import { selectDevice, setDevice } from "texgrad";
 import { documentPaths, exists, readDocument, root } from "./markdown.ts";
 
 // Read when a device is first needed.
@@ -69,6 +70,8 @@ describe("TypeScript snippets", () => {
   it.each(snippets.filter((s) => s.runs))(
     "$title runs",
     async ({ file }) => {
+      // A snippet may have set another.
+      setDevice(selectDevice({ device: "cpu" }));
       await import(/* @vite-ignore */ file);
     },
     120_000,
