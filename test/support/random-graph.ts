@@ -771,6 +771,128 @@ const applyGelu: Family = ({ step: s, chance, builder }) => {
   if (bounded !== null) builder.make([bounded], c.gelu, false);
 };
 
+/** An image or a sequence of the graph, or a new one: [n, c, ..d extents]. */
+function imageOf({ step: s, chance, builder }: Turn, d: number, fits: (e: Entry) => boolean = () => true): Entry {
+  const isImage = (e: Entry): boolean =>
+    isFloat(e.node.dtype) && shapeOf(e).length === d + 2 && full(e) && Math.max(...shapeOf(e)) <= 16 && fits(e);
+  const found = builder.find(s.a, isImage);
+  if (found !== undefined) return found;
+  const shape = [chance.whole(1, 3), chance.whole(1, 4), ...Array.from({ length: d }, () => chance.whole(3, 7))];
+  return builder.input(chance, "f32", shape);
+}
+
+const divisorsOf = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1).filter((e) => n % e === 0);
+
+/** Convolutions in one and three dimensions, grouped or transposed. */
+const applyConvolution: Family = (turn) => {
+  const { chance, builder } = turn;
+  const d = chance.pick([1, 2, 3]);
+  const x = imageOf(turn, d);
+  const [, channels, ...extents] = shapeOf(x) as [number, number, ...number[]];
+  const groups = chance.pick(divisorsOf(channels));
+  const sizes = (f: () => number): [number, number, number] => Array.from({ length: d }, f) as [number, number, number];
+  const kernel = sizes(() => chance.whole(1, 2));
+  const [stride, dilation, padding] = [
+    sizes(() => chance.whole(1, 2)),
+    sizes(() => chance.whole(1, 2)),
+    sizes(() => chance.whole(0, 1)),
+  ];
+  if (extents.some((e, i) => e + 2 * padding[i]! < dilation[i]! * (kernel[i]! - 1) + 1)) return;
+  const out = chance.whole(1, 3);
+  if (numel(shapeOf(x)) * out * numel(kernel) * 2 ** d > MAX_POINTS) return;
+  const options = { stride, dilation, padding, groups };
+  const isTransposed = chance.odds(0.4);
+  const w = builder.input(
+    chance,
+    "f32",
+    isTransposed ? [channels, out, ...kernel] : [out * groups, channels / groups, ...kernel],
+  );
+  const b = builder.input(chance, "f32", [out * groups]);
+  const f = isTransposed
+    ? [c.convTranspose1d, c.convTranspose2d, c.convTranspose3d][d - 1]!
+    : [c.conv1d, c.conv2d, c.conv3d][d - 1]!;
+  const largest = Math.max(-x.lowest, x.highest) * channels * numel(kernel) * 2;
+  builder.make([x, w, b], (e, v, bias) => (f as typeof c.conv3d)(e, v, bias, options), largest <= 2048);
+};
+
+/** The largest of each window, and where it is. */
+const applyMaxPool: Family = (turn) => {
+  const { chance, builder } = turn;
+  const x = imageOf(turn, 2, (e) => e.exact);
+  const kernel = [chance.whole(1, 3), chance.whole(1, 3)] as const;
+  const padding = [chance.whole(0, kernel[0] >> 1), chance.whole(0, kernel[1] >> 1)] as const;
+  const stride = chance.whole(1, 2);
+  if (!x.exact || kernel.some((k, i) => k > shapeOf(x)[i + 2]! + 2 * padding[i]!)) return;
+  const options = { stride: [stride, stride] as const, padding, ceilMode: chance.odds(0.3) };
+  builder.make([x], (e) => c.maxPool2d(e, kernel, options));
+  builder.make([x], (e) => c.maxPool2dIndices(e, kernel, options));
+};
+
+/** Layer, group, instance and batch norm. eps is large, so that rows of one value do not blow up. */
+const applyNorm: Family = (turn) => {
+  const { step: s, chance, builder } = turn;
+  const eps = o.literal(0.25);
+  if (chance.odds(0.4)) {
+    const x = builder.find(s.a, (e) => isFloat(e.node.dtype) && shapeOf(e).length > 0 && full(e));
+    if (x === undefined) return;
+    const n = shapeOf(x).at(-1)!;
+    const [w, b] = [builder.input(chance, "f32", [n]), builder.input(chance, "f32", [n])];
+    builder.make([x, w, b], (e, v, bias) => c.layerNorm(e, [n], v, bias, eps), false);
+    return;
+  }
+  const x = imageOf(turn, chance.pick([1, 2]));
+  const channels = shapeOf(x)[1]!;
+  const [w, b] = [builder.input(chance, "f32", [channels]), builder.input(chance, "f32", [channels])];
+  const groups = chance.pick(divisorsOf(channels));
+  const form = chance.pick([
+    (e: Node, v: Node, bias: Node) => c.groupNorm(e, groups, v, bias, eps),
+    (e: Node, v: Node, bias: Node) => c.instanceNorm(e, v, bias, eps),
+    (e: Node, v: Node, bias: Node) => c.batchNorm(e, v, bias, eps),
+  ]);
+  builder.make([x, w, b], form, false);
+};
+
+/** Attention with a mask, of which some rows may see nothing, causal, or neither. */
+const applyAttention: Family = ({ step: s, chance, builder }) => {
+  const found = builder.find(
+    s.a,
+    (e) =>
+      isFloat(e.node.dtype) &&
+      shapeOf(e).length >= 2 &&
+      shapeOf(e).length <= 3 &&
+      full(e) &&
+      e.exact &&
+      Math.max(...shapeOf(e)) <= 16,
+  );
+  const bounded =
+    found === undefined ? builder.input(chance, "f32", [2, 3, 4]) : builder.within(chance, found, -2, 2, 0);
+  if (bounded === null) return;
+  const shape = shapeOf(bounded);
+  const [l, e] = shape.slice(-2) as [number, number];
+  const batch = shape.slice(0, -2);
+  const keys = chance.whole(1, 6);
+  const [k, v] = [builder.input(chance, "f32", [...batch, keys, e]), builder.input(chance, "f32", [...batch, keys, 3])];
+  const form = chance.whole(0, 2);
+  const mask = form === 0 ? builder.input(chance, "bool", [l, keys]) : null;
+  const weights = builder.make(
+    mask === null ? [bounded, k] : [bounded, k, mask],
+    (q, w, m) => c.attentionWeights(q, w, o.literal(0.5), m ?? null, form === 1),
+    false,
+  );
+  if (weights !== null) builder.make([weights, v], (a, b) => c.matmul(a, b), false);
+};
+
+/** Rows of a table by their number. */
+const applyEmbedding: Family = ({ chance, builder }) => {
+  const rows = chance.whole(1, 9);
+  const shape = chance.pick([[4], [2, 3]]);
+  const numbers = Array.from({ length: numel(shape) }, () => chance.whole(0, rows - 1));
+  const index = builder.input(chance, "i32", shape, numbers);
+  const w = builder.input(chance, "f32", [rows, chance.whole(1, 5)]);
+  const padding = chance.odds(0.3) ? chance.whole(0, rows - 1) : null;
+  builder.make([index, w], (i, table) => c.embedding(i, table, padding));
+};
+
 const laws = [...new Set([...canonicaliseRules, ...simplifyRules])];
 
 /** Something a law applies to, as it says itself. */
@@ -797,5 +919,10 @@ const families: readonly Family[] = [
   applyRandom,
   applySelect,
   applyGelu,
+  applyConvolution,
+  applyMaxPool,
+  applyNorm,
+  applyAttention,
+  applyEmbedding,
   ...Array<Family>(2).fill(applyLaw),
 ];
