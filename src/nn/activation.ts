@@ -1,6 +1,6 @@
 /** Activations as modules, for Sequential; each is the function of the same name in functional.ts. */
 import { full, Parameter, type Generator, type Tensor } from "../trace/index.ts";
-import { checkCount } from "./check.ts";
+import { checkCount, checkInput } from "./check.ts";
 import * as F from "./functional.ts";
 import { Module } from "./module.ts";
 
@@ -322,5 +322,13 @@ export class LogSoftmax extends Module {
   }
   protected override describe(): string {
     return `dim=${this.dim}`;
+  }
+}
+
+/** x: [n, c, h, w] or [c, h, w]: softmax over channels, at each place. */
+export class Softmax2d extends Module {
+  forward(x: Tensor): Tensor {
+    checkInput(this, x, ["N", "C", "H", "W"], ["C", "H", "W"]);
+    return F.softmax(x, -3);
   }
 }

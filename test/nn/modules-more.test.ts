@@ -265,6 +265,14 @@ describe("dropouts", () => {
   });
 });
 
+test("Softmax2d sums to 1 over channels", async () => {
+  const y = new nn.Softmax2d().forward(randn([2, 3, 2, 2])).sum(1);
+  for (const e of await list(y)) expect(e).toBeCloseTo(1, 6);
+  expect(() => new nn.Softmax2d().forward(zeros([3, 2]))).toThrow(
+    "Softmax2d: expected [N,C,H,W] or [C,H,W], got [3,2]",
+  );
+});
+
 test("max pools give their positions, and unpool them", async () => {
   const pool = new nn.MaxPool2d(2);
   const x = tensor([
