@@ -112,6 +112,12 @@ import { rand } from "texgrad";
 const x = rand([4]);
 globalThis.losses = [await x.sum().item() + 10, await x.sub(x).sum().item()];
 `,
+  "texgrad/methods, which is imported for its effect": `
+import "texgrad/methods";
+import { tensor } from "texgrad";
+const x = tensor([3, 4]);
+globalThis.losses = [await x.hypot(0).sum().item(), (await x.erf().sum().item()) / 4];
+`,
   "texgrad/data: a loader alone": `
 import { ArrayDataset, DataLoader, drawnDigits, ImageDataset } from "texgrad/data";
 const losses = [];
