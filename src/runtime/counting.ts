@@ -5,6 +5,7 @@
  */
 import { addWork, noWork, type Work } from "../codegen/glsl/count.ts";
 import type { CompileRequest, Device, Executable } from "../ir/device.ts";
+import { DeviceError } from "../ir/errors.ts";
 import type { DeviceProfile } from "../ir/plan.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { PlanInfo } from "./compile.ts";
@@ -70,9 +71,17 @@ export interface CountingDevice extends Device {
 
 export type CountingOptions = Omit<WebglOptions, "capabilities" | "readsSynchronously" | "poison">;
 
-/** `options` force limits low, switch optimisations off, and so on, as they do for a real device. */
-export const countingDevice = (kind: DeviceKind, options: CountingOptions = {}): CountingDevice =>
-  new Counting(kind, options);
+/**
+ * A device of this kind to count with (`setDevice`). Parameters that a program updates while it is in use end as NaN: give
+ * it a network of its own. `options` force limits low, switch optimisations off, and so on, as they do for a real device.
+ * Throws DeviceError for a kind there is not.
+ */
+export function countingDevice(kind: DeviceKind, options: CountingOptions = {}): CountingDevice {
+  if (!Object.hasOwn(kinds, kind)) {
+    throw new DeviceError(`countingDevice: "${String(kind)}": takes ${Object.keys(kinds).join(" or ")}`);
+  }
+  return new Counting(kind, options);
+}
 
 type Totals = GlTally & { readonly uploads: number; readonly bytesSent: number; readonly readbacks: number };
 
