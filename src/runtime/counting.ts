@@ -78,7 +78,7 @@ export type CountingOptions = Omit<WebglOptions, "capabilities" | "readsSynchron
  */
 export function countingDevice(kind: DeviceKind, options: CountingOptions = {}): CountingDevice {
   if (!Object.hasOwn(kinds, kind)) {
-    throw new DeviceError(`countingDevice: "${String(kind)}": takes ${Object.keys(kinds).join(" or ")}`);
+    throw new DeviceError(`countingDevice: "${kind}": takes ${Object.keys(kinds).join(" or ")}`);
   }
   return new Counting(kind, options);
 }
