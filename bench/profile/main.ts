@@ -91,14 +91,16 @@ function show({ plan, programs }: PlanInfo, times: readonly number[], top: numbe
     all.map((a) => `${a.name}${a.extent}`).join(" ");
   const order = times.map((_, i) => i).sort((p, q) => times[q]! - times[p]!);
   for (const i of order.slice(0, top)) {
-    const kernel = plan.kernels[i]!;
+    const kernels = plan.draws[i]!.map((k) => plan.kernels[k]!);
     const { width, height, targets, counts } = programs[i]!;
-    const phases = kernel.phases.map((p) => `[${axes(p.axes)}: ${p.accumulators.map((a) => a.label).join(" ")}]`);
+    const phases = kernels
+      .flatMap((k) => k.phases)
+      .map((p) => `[${axes(p.axes)}: ${p.accumulators.map((a) => a.label).join(" ")}]`);
     const fetches = (counts.fetches * width * height) / 1e6;
     console.log(
       `${String(i).padStart(4)} ${times[i]!.toFixed(2).padStart(8)} ms ${((100 * times[i]!) / total).toFixed(0).padStart(3)} %  ` +
         `${width}x${height} x${targets.length} targets, ${fetches.toFixed(2)} Mfetches, ${counts.gathers} gathers  ` +
-        `over ${phases.join(" ")} stores ${kernel.stores.map((s) => s.label).join(", ")}`,
+        `over ${phases.join(" ")} stores ${kernels.flatMap((k) => k.stores.map((s) => s.label)).join(", ")}`,
     );
   }
 }

@@ -85,6 +85,9 @@ export interface Phase {
 export interface Store {
   /** Which of the plan's buffers. */
   readonly buffer: number;
+  /** The first of its render targets; there is one for each row of the tile. */
+  readonly target: number;
+  readonly dtype: DType;
   readonly value: Expr;
   readonly label: string;
 }
@@ -111,8 +114,6 @@ export interface Kernel {
   /** The logical index of the result, one per axis of `shape`, in terms of `rows` and `cols`. */
   readonly at: readonly Index[];
   readonly shape: Shape;
-  /** dtype of every store. */
-  readonly dtype: DType;
   readonly phases: readonly Phase[];
   readonly stores: readonly Store[];
   readonly loads: readonly BufferSlot[];

@@ -29,7 +29,19 @@ export interface Layout {
   readonly W: number;
   readonly width: number;
   readonly height: number;
+  /** null where the value has its texture for itself. */
+  readonly place: Place | null;
   readonly text: string;
+}
+
+/** Where in a shared texture a value lies: from texel row `y` and texture layer `z` on. */
+export interface Place {
+  readonly y: number;
+  readonly z: number;
+  /** Size of the whole texture. */
+  readonly width: number;
+  readonly height: number;
+  readonly layers: number;
 }
 
 /** What a layout may use of a context. */
@@ -62,10 +74,24 @@ export function makeLayout(
   const digits = (all: readonly Digit[]): string =>
     all.map((d) => `${d.dim}${d.div === 1 ? "" : `/${d.div}`}:${d.extent}`).join(" ");
   const text = `[${shape.join(",")}] ${digits(rows)} | ${digits(cols)} R${R}${split < 0 ? "" : `@${split}`} P${P}`;
-  let known = interned.get(text);
-  if (known === undefined) interned.set(text, (known = { shape, rows, cols, split, R, P, W, width, height, text }));
-  return known;
+  return intern({ shape, rows, cols, split, R, P, W, width, height, place: null, text });
 }
+
+/** The same order of elements in a part of a shared texture. */
+export function placed(layout: Layout, place: Place): Layout {
+  const { y, z, width, height, layers } = place;
+  return intern({ ...layout, place, text: `${layout.text} +${y},${z} of ${width}x${height}x${layers}` });
+}
+
+function intern(layout: Layout): Layout {
+  const known = interned.get(layout.text);
+  if (known === undefined) interned.set(layout.text, layout);
+  return known ?? layout;
+}
+
+/** The texture a value of this layout lies in, alone or not. */
+export const textureOf = ({ place, width, height, R }: Layout): Pick<Place, "width" | "height" | "layers"> =>
+  place ?? { width, height, layers: R };
 
 /** Layouts by their text: buffers name theirs by it. A program uses finitely many. */
 const interned = new Map<string, Layout>();
@@ -126,7 +152,7 @@ export interface Address<I> {
   readonly lane: I;
 }
 
-/** The texel and lane of the element at `at` (one index per axis of the layout's shape). */
+/** The texel and lane of the element at `at` (one index per axis of the layout's shape), from the value's place on. */
 export function addressOf<I, B>(a: IndexAlgebra<I, B>, layout: Layout, at: readonly I[]): Address<I> {
   const digit = (d: Digit): I => {
     const high = d.div === 1 ? at[d.dim]! : a.div(at[d.dim]!, d.div);
@@ -151,5 +177,5 @@ export function addressOf<I, B>(a: IndexAlgebra<I, B>, layout: Layout, at: reado
   return { x, y: layout.P === 1 ? row : a.div(row, layout.P), layer, lane: a.mod(col, 4) };
 }
 
-/** Bytes of the texture: four 32-bit lanes a texel. */
+/** Bytes of the value's texels: four 32-bit lanes each. */
 export const layoutBytes = (l: Layout): number => (numel(l.shape) === 0 ? 0 : l.width * l.height * l.R * 16);

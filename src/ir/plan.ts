@@ -19,6 +19,8 @@ export interface PlanBuffer {
 export interface KernelPlan {
   /** In an order that respects their reads and writes. */
   readonly kernels: readonly Kernel[];
+  /** Kernels that are drawn together, by number; each is in one. Those of several write parts of one texture. */
+  readonly draws: readonly (readonly number[])[];
   readonly buffers: readonly PlanBuffer[];
   /** Buffer of each leaf slot of the request; -1 for one that nothing reads. */
   readonly leaves: readonly number[];
@@ -55,7 +57,15 @@ export type NodeFate =
   | {
       readonly kind: "inlined";
       readonly kernels: readonly number[];
-      readonly why: "epilogue" | "view" | "trivial" | "refetched at most four times" | "expanding" | "phase" | "leaf";
+      readonly why:
+        | "epilogue"
+        | "view"
+        | "trivial"
+        | "refetched at most four times"
+        | "one target"
+        | "expanding"
+        | "phase"
+        | "leaf";
     };
 
 /** A traced node has the fate of the node it became, unless nothing is left of it. */

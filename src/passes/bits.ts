@@ -38,6 +38,11 @@ const changes = {
     bits: "operands lie elsewhere, so another reduce axis may run innermost",
     switched: true,
   },
+  packs: {
+    does: "layouts: small results that nothing in the plan reads lie in one texture, which one draw writes",
+    bits: null,
+    switched: true,
+  },
   split: {
     does: "split-reductions: a long reduction of few results becomes one over parts and one of these",
     bits: "adds and multiplies in another order",

@@ -5,6 +5,7 @@
 import type { CutReason } from "../ir/kernel.ts";
 import type { Node } from "../ir/node.ts";
 import type { FoldReason, NodeFate, PlanRecord, PlanStage, TracedFate } from "../ir/plan.ts";
+import type { KernelGroup } from "./groups.ts";
 import type { InlineWhy } from "./partition.ts";
 import type { OnHit } from "./rewrite.ts";
 
@@ -62,16 +63,19 @@ const folded = (why: FoldReason, law: string | null = null): TracedFate => ({ ki
 export function fatesOf(
   stored: ReadonlyMap<Node, CutReason>,
   inlined: ReadonlyMap<Node, InlineWhy>,
-  groups: readonly (readonly Node[])[],
+  groups: readonly KernelGroup[],
   buffers: ReadonlyMap<Node, number>,
 ): Map<Node, NodeFate> {
   const fates = new Map<Node, NodeFate>();
   for (const [node, buffer] of buffers) fates.set(node, { kind: "bound", buffer });
   const kernels = new Map<Node, number[]>();
-  groups.forEach((group, kernel) => {
-    for (const n of group) fates.set(n, { kind: "stored", reason: stored.get(n)!, kernel });
+  groups.forEach(({ nodes, stores }, kernel) => {
+    // What only its own kernel reads is a phase of it, or on the way to one of its results.
+    const why = (n: Node): InlineWhy => (n.op.kind === "reduce" ? "phase" : "epilogue");
+    for (const n of nodes) fates.set(n, { kind: "inlined", why: why(n), kernels: [kernel] });
+    for (const n of stores) fates.set(n, { kind: "stored", reason: stored.get(n)!, kernel });
     const inside = below(
-      group.flatMap((n) => n.inputs),
+      nodes.flatMap((n) => n.inputs),
       (n) => stored.has(n) || buffers.has(n),
     );
     for (const n of inside) {

@@ -10,16 +10,47 @@ import type { DeviceProfile } from "../ir/plan.ts";
 import { contentsOf, excess, type Contents } from "./oversized.ts";
 import type { Demand, Partition } from "./partition.ts";
 
-/** The groups in an order in which their kernels can run. */
+/** What one kernel computes of what partition says is stored. */
+export interface KernelGroup {
+  readonly nodes: readonly Node[];
+  /** Those that others read or the caller wants; the rest is never written. */
+  readonly stores: readonly Node[];
+}
+
+/** The groups in an order in which their kernels can run. `isRoot`: whether the caller wants a node. */
 export function groupStores(
   partition: Partition,
   layouts: ReadonlyMap<Node, Layout>,
   stores: (n: Node) => number,
+  isRoot: (n: Node) => boolean,
   profile: DeviceProfile,
-): readonly (readonly Node[])[] {
-  const grouping = new Grouping(partition, layouts, stores, profile);
+): readonly KernelGroup[] {
+  const grouping = new Grouping(partition, layouts, stores, isRoot, profile);
   for (const n of [...partition.stored.keys()].sort((a, b) => a.id - b.id)) grouping.add(n);
-  return grouping.inOrder();
+  const groups = grouping.inOrder();
+  const isRead = readByOthers(partition, groups);
+  return groups.flatMap((nodes) => {
+    const written = nodes.filter((n) => isRoot(n) || isRead(n));
+    // What was to be computed on the way to results in one texture, but is read elsewhere too, goes first.
+    const isShared = written.some((n) => layouts.get(n)!.place !== null);
+    const before = isShared ? written.filter((n) => layouts.get(n)!.place === null) : [];
+    const rest: KernelGroup = {
+      nodes: nodes.filter((n) => !before.includes(n)),
+      stores: written.filter((n) => !before.includes(n)),
+    };
+    return [...before.map((n) => ({ nodes: [n], stores: [n] })), rest];
+  });
+}
+
+/** Whether a kernel of another group reads a node. */
+export function readByOthers(partition: Partition, groups: readonly (readonly Node[])[]): (n: Node) => boolean {
+  const groupOf = new Map<Node, readonly Node[]>();
+  for (const nodes of groups) for (const n of nodes) groupOf.set(n, nodes);
+  const read = new Set<Node>();
+  for (const [n, demands] of partition.reads) {
+    for (const { node } of demands) if (groupOf.get(node) !== groupOf.get(n)) read.add(node);
+  }
+  return (n) => read.has(n);
 }
 
 /** How many of a node's latest elementwise readers a new one may join: more would fill a draw's targets anyway. */
@@ -38,7 +69,10 @@ class Grouping {
   private readonly partition: Partition;
   private readonly layouts: ReadonlyMap<Node, Layout>;
   private readonly stores: (n: Node) => number;
+  private readonly isRoot: (n: Node) => boolean;
   private readonly profile: DeviceProfile;
+  /** Which stored values read a node. */
+  private readonly readers = new Map<Node, Node[]>();
   private readonly groups = new Set<Group>();
   private readonly groupOf = new Map<Node, Group>();
   /** Which stored values read a node inside a loop. */
@@ -51,12 +85,21 @@ class Grouping {
     partition: Partition,
     layouts: ReadonlyMap<Node, Layout>,
     stores: (n: Node) => number,
+    isRoot: (n: Node) => boolean,
     profile: DeviceProfile,
   ) {
     this.partition = partition;
     this.layouts = layouts;
     this.stores = stores;
+    this.isRoot = isRoot;
     this.profile = profile;
+    for (const [n, demands] of partition.reads) {
+      for (const { node } of demands) {
+        const all = this.readers.get(node);
+        if (all === undefined) this.readers.set(node, [n]);
+        else all.push(n);
+      }
+    }
   }
 
   /** Nodes come inputs first. */
@@ -124,8 +167,8 @@ class Grouping {
     const layout = this.layouts.get(a[0]!)!;
     const targets = all.reduce((sum, e) => sum + this.stores(e), 0) * layout.R;
     return (
-      a[0]!.dtype === b[0]!.dtype &&
       layoutForm(this.layouts.get(b[0]!)!) === layoutForm(layout) &&
+      this.sharePlace(all) &&
       targets <= this.profile.maxDrawBuffers &&
       this.isSmall(all) &&
       this.readsOnlyInPlace(a, b) &&
@@ -133,6 +176,26 @@ class Grouping {
       !this.reachesThroughOthers(this.groupOf.get(a[0]!)!, this.groupOf.get(b[0]!)!) &&
       !this.reachesThroughOthers(this.groupOf.get(b[0]!)!, this.groupOf.get(a[0]!)!)
     );
+  }
+
+  /**
+   * Whether no two lie at different places of textures that values share. A value that has its texture for itself may be
+   * computed on the way to some that share one, where only those read it.
+   */
+  private sharePlace(nodes: readonly Node[]): boolean {
+    const placeOf = (n: Node): string => placeForm(this.layouts.get(n)!);
+    const places = new Set(nodes.map(placeOf));
+    if (places.size === 1) return true;
+    const place = [...places].find((p) => p !== "")!;
+    return nodes.every((n) => {
+      if (placeOf(n) === place) return true;
+      const isBetween = !this.isRoot(n) && this.readers.get(n)!.every((r) => placeOf(r) === place);
+      return (
+        placeOf(n) === "" &&
+        isBetween &&
+        this.reads(n).every((d) => !this.layouts.has(d.node) || placeOf(d.node) !== place)
+      );
+    });
   }
 
   /** Whether one kernel may hold all of it. */
@@ -245,6 +308,10 @@ function newForm(l: Layout): string {
     all.map((d) => `${real.indexOf(d.dim)}/${d.div}:${d.extent}`).join(" ");
   return `${real.map((i) => l.shape[i]).join(",")} ${digits(l.rows)}|${digits(l.cols)} ${l.R} ${l.split} ${l.P}`;
 }
+
+/** The rows of a shared texture that a value lies in; "" where it has its own. */
+const placeForm = ({ place }: Layout): string =>
+  place === null ? "" : `${place.y} of ${place.width}x${place.height}x${place.layers}`;
 
 /** Whether n's kernel reads stored node e once, at n's own coordinates. */
 function readsInPlace(partition: Partition, n: Node, e: Node): boolean {

@@ -6,7 +6,8 @@ import { InvariantError } from "../ir/errors.ts";
 import type { CutReason, Kernel } from "../ir/kernel.ts";
 import { layoutByText, type Layout } from "../ir/layout.ts";
 import type { CompileRequest, LeafSlot, RootSlot } from "../ir/device.ts";
-import type { Node } from "../ir/node.ts";
+import { map, type Node } from "../ir/node.ts";
+import { detach } from "../ir/ops/compare.ts";
 import { carried } from "../ir/ops/leaf.ts";
 import type { DeviceProfile, KernelPlan, NodeFate, PlanBuffer } from "../ir/plan.ts";
 import { canonicalise } from "./canonicalise.ts";
@@ -15,6 +16,7 @@ import { fatesOf, Recorder } from "./fates.ts";
 import { chooseLayouts, leafLayouts } from "./layouts.ts";
 import { lower } from "./lower.ts";
 import { contentsOf, excess } from "./oversized.ts";
+import { packResults } from "./packs.ts";
 import { partition, type Partition } from "./partition.ts";
 import type { Hits, OnHit } from "./rewrite.ts";
 import { simplify } from "./simplify.ts";
@@ -62,6 +64,7 @@ export function buildPlan(
   become("bind leaves", bound.became);
   become("simplify", simplify(roots, onHit, profile.off));
   become("split reductions", splitReductions(roots, profile.fragments, onHit, profile.off));
+  roots = withOneLayoutEach(roots, request.roots);
 
   const input = (): ScheduleInput => ({
     roots,
@@ -89,8 +92,8 @@ export function buildPlan(
     if (at !== undefined && from.op.kind !== "leaf" && to.op.kind !== "leaf") kept.set(from, at);
   }
   const record = recorder?.record(request.order, images, plan.fates()) ?? null;
-  const { kernels, buffers, leaves } = plan;
-  return { kernels, buffers, leaves, roots: plan.roots, kept, record };
+  const { kernels, draws, buffers, leaves } = plan;
+  return { kernels, draws, buffers, leaves, roots: plan.roots, kept, record };
 }
 
 function hitsInto(hits: Hits | undefined, recorder: Recorder | null): OnHit | null {
@@ -112,7 +115,7 @@ export interface ScheduleInput {
   readonly uniforms: readonly Node[];
 }
 
-export interface Scheduled extends Pick<KernelPlan, "kernels" | "buffers" | "leaves" | "roots"> {
+export interface Scheduled extends Pick<KernelPlan, "kernels" | "draws" | "buffers" | "leaves" | "roots"> {
   /** The first buffer each stored node is in. */
   readonly bufferOf: ReadonlyMap<Node, number>;
   readonly fates: () => ReadonlyMap<Node, NodeFate>;
@@ -137,7 +140,8 @@ function partitionOf(
   apart: ReadonlyMap<Node, CutReason> = new Map(),
   isStrict = false,
 ): Partition {
-  return partition(reasonsOf(input), isLeaf, { inputs: profile.maxTextureUnits - RESERVED_UNITS, isStrict }, apart);
+  const limits = { inputs: profile.maxTextureUnits - RESERVED_UNITS, targets: profile.maxDrawBuffers, isStrict };
+  return partition(reasonsOf(input), isLeaf, limits, apart);
 }
 
 const readsTooMuch = (parts: Partition): boolean =>
@@ -166,12 +170,28 @@ export function schedule(
   const given = {
     fixed,
     assigned: new Set(roots.filter((_, i) => input.slots[i]!.assigns !== null)),
+    roots: new Set(roots),
     ofLeaf: (n: Node): Layout | null => {
       const text = boundAs.get(n) ?? null;
       return text === null ? null : knownLayout(text);
     },
   };
-  const layouts = chooseLayouts(parts, given, stores, profile);
+  const { of: chosen, groups: found } = chooseLayouts(parts, given, stores, profile);
+  const packed = packResults(
+    {
+      partition: parts,
+      groups: found,
+      layouts: chosen,
+      results: new Set(roots.filter((n) => stores(n) === 1 && !isLeaf(n))),
+      assigned: given.assigned,
+      settled: new Set(fixed.keys()),
+    },
+    profile,
+  );
+  const layoutOf = new Map([...chosen, ...packed.of]);
+  const groups = packed.draws.flatMap((draw) => draw.map((g) => found[g]!));
+  let drawn = 0;
+  const draws = packed.draws.map((draw) => draw.map(() => drawn++));
 
   // Buffers: leaves first, then one per root, then what partition stores besides.
   const buffers: PlanBuffer[] = [];
@@ -181,11 +201,11 @@ export function schedule(
     const writer = input.slots.findIndex((r) => r.assigns?.leaf === i);
     const written = roots[writer];
     const layout =
-      given.ofLeaf(node) ?? (written?.shape.length === node.shape.length ? (layouts.of.get(written) ?? null) : null);
+      given.ofLeaf(node) ?? (written?.shape.length === node.shape.length ? (layoutOf.get(written) ?? null) : null);
     if (layout !== null) leafLayout.set(node, layout);
   });
   const free = [...new Set(input.leaves)].filter((n) => !leafLayout.has(n));
-  const known = (n: Node): Layout | null => layouts.of.get(n) ?? leafLayout.get(n) ?? null;
+  const known = (n: Node): Layout | null => layoutOf.get(n) ?? leafLayout.get(n) ?? null;
   for (const [n, layout] of leafLayouts(free, parts, known, profile)) leafLayout.set(n, layout);
   const leaves = input.leaves.map((node) => {
     let buffer = leafBuffer.get(node);
@@ -199,20 +219,22 @@ export function schedule(
   const rootBuffers = roots.map((n) => {
     const known = written.get(n);
     if (known !== undefined && known.length === stores(n)) return known[0]!;
-    const buffer = buffers.push({ dtype: n.dtype, layout: layouts.of.get(n)!, node: n, reason: reasons.get(n)! }) - 1;
+    const buffer = buffers.push({ dtype: n.dtype, layout: layoutOf.get(n)!, node: n, reason: reasons.get(n)! }) - 1;
     if (known === undefined) written.set(n, [buffer]);
     else known.push(buffer);
     return buffer;
   });
+  const isStored = new Set(groups.flatMap((g) => g.stores));
   for (const [n, reason] of parts.stored) {
-    if (!written.has(n))
-      written.set(n, [buffers.push({ dtype: n.dtype, layout: layouts.of.get(n)!, node: n, reason }) - 1]);
+    if (isStored.has(n) && !written.has(n))
+      written.set(n, [buffers.push({ dtype: n.dtype, layout: layoutOf.get(n)!, node: n, reason }) - 1]);
   }
 
   const uniforms = new Map<Node, number>(input.uniforms.map((n, i) => [n, i]));
-  const kernels: Kernel[] = layouts.groups.map((nodes) =>
+  const kernels: Kernel[] = groups.map(({ nodes, stores: outputs }) =>
     lower({
       nodes,
+      stores: outputs,
       targets: (n) => written.get(n)!,
       bufferOf: (n) => leafBuffer.get(n) ?? written.get(n)?.[0] ?? null,
       layoutOf: (b) => buffers[b]!.layout,
@@ -221,17 +243,31 @@ export function schedule(
         if (at === undefined) throw new InvariantError("a uniform that the request does not list");
         return at;
       },
-      reason: parts.stored.get(nodes[nodes.length - 1]!)!,
+      reason: parts.stored.get(outputs[outputs.length - 1]!)!,
     }),
   );
   return {
     kernels,
+    draws,
     buffers,
     leaves,
     roots: rootBuffers,
     bufferOf: new Map([...written].map(([n, all]) => [n, all[0]!])),
-    fates: () => fatesOf(parts.stored, parts.inlined, layouts.groups, leafBuffer),
+    fates: () => fatesOf(parts.stored, parts.inlined, groups, leafBuffer),
   };
+}
+
+/** Cells that are assigned one value but keep it in different layouts are assigned copies of it. */
+function withOneLayoutEach(roots: readonly Node[], slots: readonly RootSlot[]): readonly Node[] {
+  const layouts = new Map<Node, string>();
+  return roots.map((n, i) => {
+    const layout = slots[i]!.assigns?.layout ?? null;
+    if (layout === null) return n;
+    let own = n;
+    while ((layouts.get(own) ?? layout) !== layout) own = map(detach.definition, [own]);
+    layouts.set(own, layout);
+    return own;
+  });
 }
 
 /**

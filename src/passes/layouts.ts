@@ -10,7 +10,7 @@ import { layoutOf, type Layout, type LayoutChoice } from "../ir/layout.ts";
 import type { Node } from "../ir/node.ts";
 import type { DeviceProfile } from "../ir/plan.ts";
 import { show } from "../ir/shape.ts";
-import { groupStores } from "./groups.ts";
+import { groupStores, type KernelGroup } from "./groups.ts";
 import { laneOf, leafLane, type KnownLayout, type Tile } from "./lanes.ts";
 import type { Demand, Partition } from "./partition.ts";
 
@@ -49,8 +49,8 @@ function dependsOn(d: Demand, axis: object): boolean {
 
 export interface Layouts {
   readonly of: ReadonlyMap<Node, Layout>;
-  /** Stored nodes that one kernel writes, in an order in which kernels can run. */
-  readonly groups: readonly (readonly Node[])[];
+  /** What one kernel computes each, in an order in which kernels can run. */
+  readonly groups: readonly KernelGroup[];
 }
 
 /** What is settled before layouts are chosen. */
@@ -61,6 +61,8 @@ export interface GivenLayouts {
   readonly ofLeaf: KnownLayout;
   /** Stored values that are next versions of cells. */
   readonly assigned: ReadonlySet<Node>;
+  /** Stored values that the caller wants. */
+  readonly roots: ReadonlySet<Node>;
 }
 
 export function chooseLayouts(
@@ -76,7 +78,7 @@ export function chooseLayouts(
     const fixed = given.fixed.get(n);
     of.set(n, fixed ?? chosenLayout(n, partition, known, given.assigned.has(n), stores(n), profile));
   }
-  return { of, groups: groupStores(partition, of, stores, profile) };
+  return { of, groups: groupStores(partition, of, stores, (n) => given.roots.has(n), profile) };
 }
 
 function chosenLayout(

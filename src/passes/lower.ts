@@ -25,7 +25,10 @@ import type { MapDefinition, Node, ReduceDefinition } from "../ir/node.ts";
 import { numel } from "../ir/shape.ts";
 
 export interface LowerInput {
+  /** What the kernel computes rather than loads. */
   readonly nodes: readonly Node[];
+  /** Those of them that it stores. */
+  readonly stores: readonly Node[];
   /** The plan's buffers each node is stored to. */
   readonly targets: (n: Node) => readonly number[];
   /** The plan's buffer a node is read from, if it is stored or bound; null if it must be computed. */
@@ -122,8 +125,8 @@ class Lowering {
   }
 
   kernel(): Kernel {
-    const { nodes, targets, layoutOf, reason } = this.input;
-    const first = nodes[0]!;
+    const { targets, layoutOf, reason } = this.input;
+    const first = this.input.stores[0]!;
     const layout = layoutOf(targets(first)[0]!);
     const rows = layout.rows.map((d, i) => this.axis(d.extent, i === 0 ? Infinity : d.extent, "row"));
     const cols = layout.cols.map((d) => this.axis(d.extent, d.extent, "col"));
@@ -135,19 +138,19 @@ class Lowering {
       own.cols.forEach((d, i) => (at[d.dim] = add(at[d.dim]!, scale(axisIndex(cols[i]!), d.div))));
       return at;
     };
-    const stores = nodes.flatMap((n) => {
+    const stores = this.input.stores.flatMap((n) => {
       const value = this.compute(n, indexOf(n));
-      return targets(n).map((buffer) => ({ buffer, value, label: labelOf(n) }));
+      return targets(n).map((buffer) => ({ buffer, dtype: n.dtype, value, label: labelOf(n) }));
     });
+    const isAlone = layout.place === null;
     return {
       rows,
       cols,
       layout,
       at: indexOf(first),
       shape: first.shape,
-      dtype: first.dtype,
       phases: this.phases(),
-      stores,
+      stores: stores.map((s, i) => ({ ...s, target: isAlone ? i * layout.R : layoutOf(s.buffer).place!.z })),
       loads: this.loads,
       numbers: this.numbers,
       reason,

@@ -21,6 +21,8 @@ const MAX_ATOMS = 24;
 export interface PartitionLimits {
   /** Textures it may read. */
   readonly inputs: number;
+  /** Render targets of a draw. */
+  readonly targets: number;
   /** Whether even the product of a contraction is stored rather than that a kernel reads more. */
   readonly isStrict: boolean;
 }
@@ -89,7 +91,7 @@ function partitioned(
   expanding: ReadonlySet<Node>,
   cuts: ReadonlyMap<Node, CutReason>,
 ): Partition {
-  const { sitting, beside } = sittingOnReductions(order, roots, leaf);
+  const { sitting, beside, above } = sittingOnReductions(order, roots, leaf);
   const stored = new Map<Node, CutReason>();
   const inlined = new Map<Node, InlineWhy>();
   const demands = new Map<Node, Map<string, Demand>>();
@@ -227,6 +229,7 @@ function partitioned(
     if (once && beside.has(n)) return { inline: "epilogue" };
     const refetch = Math.max(...asked.map(evaluations)) / Math.max(size, 1);
     const isCheap = refetch <= MAX_REFETCH && loadsBelow(n) <= 2;
+    if (limits.targets === 1 && above.has(n) && loadsBelow(n) <= 3) return { inline: "one target" };
     if (sitting.has(n) && !(beside.has(n) && isCheap)) return { store: "epilogue" };
     if (paths > MAX_PATHS) return { store: "paths" };
     if (n.op.kind === "map" && (n.op.trivial === true || scalesByNumber(n) || isMask(n))) return { inline: "trivial" };
@@ -300,13 +303,14 @@ function expandingMaps(order: readonly Node[], leaf: (n: Node) => boolean): Set<
 
 /**
  * `sitting`: elementwise work on a reduction of the same size that could be done where that reduction ends, since no
- * other operand depends on the reduction. `beside`: such work on a value that has other users, and so is stored anyway.
+ * other operand depends on the reduction. `beside`: such work on a value that has other users, and so is stored anyway;
+ * `above`: that, and what follows it.
  */
 function sittingOnReductions(
   order: readonly Node[],
   roots: ReadonlyMap<Node, CutReason>,
   leaf: (n: Node) => boolean,
-): { readonly sitting: ReadonlySet<Node>; readonly beside: ReadonlySet<Node> } {
+): Record<"sitting" | "beside" | "above", ReadonlySet<Node>> {
   const bases = reductionBases(order, leaf);
   const users = new Map<Node, number>([...roots.keys()].map((n) => [n, 1]));
   for (const n of order) if (!leaf(n)) for (const e of new Set(n.inputs)) users.set(e, (users.get(e) ?? 0) + 1);
@@ -317,6 +321,7 @@ function sittingOnReductions(
   };
   const sitting = new Set<Node>();
   const beside = new Set<Node>();
+  const above = new Set<Node>();
   for (let k = order.length - 1; k >= 0; k--) {
     const n = order[k]!;
     const base = bases.get(n);
@@ -324,9 +329,11 @@ function sittingOnReductions(
     const sits = (e: Node): boolean =>
       e.id < base.id || leaf(e) || (bases.get(e) === base ? sitting.has(e) : !reaches(e, base, leaf));
     if (n === base || n.inputs.every(sits)) sitting.add(n);
-    if (n !== base && n.inputs.some((e) => bases.get(e) === base && isShared(e))) beside.add(n);
+    const below = n === base ? [] : n.inputs.filter((e) => bases.get(e) === base);
+    if (below.some(isShared)) beside.add(n);
+    if (beside.has(n) || below.some((e) => above.has(e))) above.add(n);
   }
-  return { sitting, beside };
+  return { sitting, beside, above };
 }
 
 function reaches(from: Node, to: Node, leaf: (n: Node) => boolean): boolean {

@@ -3,6 +3,7 @@
  * root of one buffer. Works on every context that can draw at all.
  */
 import type { ShaderProgram } from "../codegen/glsl/program.ts";
+import { textureOf } from "../ir/layout.ts";
 import type { PlanBuffer } from "../ir/plan.ts";
 import { Draw, type DrawContext } from "./draw.ts";
 import { formatOf, type TextureFormat } from "./textures.ts";
@@ -35,25 +36,26 @@ export function copyDraws(
   to: number,
 ): Draw[] {
   // Both are powers of two, so the groups come out even.
+  const { width, height } = textureOf(layout);
+  const first = layout.place?.z ?? 0;
   const targets = Math.min(layout.R, context.maxDrawBuffers);
   const source = copySource(formatOf[dtype], targets);
   const draws: Draw[] = [];
-  for (let base = 0; base < layout.R; base += targets) {
+  for (let base = first; base < first + layout.R; base += targets) {
     const program: ShaderProgram = {
       source,
-      samplers: 1,
+      loads: [from],
+      numbers: [],
       extents: [base],
       heights: [],
       floats: [],
       ints: [],
-      targets: Array.from({ length: targets }, (_, i) => ({ store: 0, layer: base + i })),
-      width: layout.width,
-      height: layout.height,
+      targets: Array.from({ length: targets }, (_, i) => ({ buffer: to, layer: base + i })),
+      width,
+      height,
       counts: { gathers: 0, fetches: targets },
     };
-    draws.push(
-      new Draw(context, { program, loads: [from], stores: [to], numbers: [], work: 0, describe: () => "(a copy)" }),
-    );
+    draws.push(new Draw(context, { program, work: 0, describe: () => "(a copy)" }));
   }
   return draws;
 }

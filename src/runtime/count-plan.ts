@@ -4,6 +4,7 @@
  */
 import { addWork, countDraw, noWork, type Work } from "../codegen/glsl/count.ts";
 import { cutReasons, type CutReason } from "../ir/kernel.ts";
+import { textureOf } from "../ir/layout.ts";
 import type { DeviceProfile, KernelPlan } from "../ir/plan.ts";
 import { numel, type Shape } from "../ir/shape.ts";
 import type { PlanInfo } from "./compile.ts";
@@ -12,7 +13,7 @@ import type { PlanInfo } from "./compile.ts";
 export interface DrawCounts extends Work {
   /** What it stores, each value by the op that ends it. */
   readonly stores: readonly string[];
-  /** Of every stored value. */
+  /** Of every stored value; of the first, where small results of other shapes share the draw. */
   readonly shape: Shape;
   /** Its nests of loops: what is accumulated, and over how many steps of each axis. */
   readonly phases: readonly { readonly accumulates: readonly string[]; readonly over: readonly number[] }[];
@@ -36,20 +37,26 @@ export interface PlanCounts extends Work {
 /** What one run of a compiled plan costs. */
 export function countPlan({ plan, programs, profile }: PlanInfo): PlanCounts {
   const draws: DrawCounts[] = [];
-  plan.kernels.forEach((kernel, i) => {
-    if (numel(kernel.shape) === 0) return;
+  plan.draws.forEach((draw, i) => {
+    const kernels = draw.map((k) => plan.kernels[k]!).filter((k) => numel(k.shape) > 0);
+    const [first] = kernels;
+    if (first === undefined) return;
+    const { source, targets, width, height } = programs[i]!;
+    const work = kernels.map((k) => countDraw(k, profile)).reduce((sum, w) => addWork(sum, w), noWork);
     draws.push({
-      ...countDraw(kernel, profile),
-      stores: kernel.stores.map((s) => s.label),
-      shape: kernel.shape,
-      phases: kernel.phases.map((p) => ({
-        accumulates: p.accumulators.map((a) => a.label),
-        over: p.axes.map((a) => a.extent),
-      })),
-      reason: kernel.reason,
-      why: cutReasons[kernel.reason],
-      targets: programs[i]!.targets.length,
-      source: programs[i]!.source,
+      ...work,
+      // Parts of one texture are drawn with what lies between them.
+      fragments: width * height,
+      texelsWritten: width * height * targets.length,
+      stores: kernels.flatMap((k) => k.stores.map((s) => s.label)),
+      shape: first.shape,
+      phases: kernels.flatMap((k) =>
+        k.phases.map((p) => ({ accumulates: p.accumulators.map((a) => a.label), over: p.axes.map((a) => a.extent) })),
+      ),
+      reason: first.reason,
+      why: cutReasons[first.reason],
+      targets: targets.length,
+      source,
     });
   });
   const sources = new Set(draws.map((d) => d.source));
@@ -60,7 +67,9 @@ export function countPlan({ plan, programs, profile }: PlanInfo): PlanCounts {
 /** As the executable makes them: of roots that are leaves, and of what several roots share. */
 function* copies({ leaves, roots, buffers }: KernelPlan, profile: DeviceProfile): Iterable<DrawCounts> {
   for (const [i, from] of roots.entries()) {
-    const { width, height, R, shape } = buffers[from]!.layout;
+    const { layout } = buffers[from]!;
+    const { R, shape } = layout;
+    const { width, height } = textureOf(layout);
     if (numel(shape) === 0 || !(leaves.includes(from) || roots.indexOf(from) < i)) continue;
     const targets = Math.min(R, profile.maxDrawBuffers);
     const fragments = width * height;

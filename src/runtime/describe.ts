@@ -84,7 +84,9 @@ export function describePlan(info: PlanInfo): DescribedPlan {
   });
   files.set("nodes.txt", nodes.map((n) => `${String(n.number).padStart(4)}  ${n.op}  ->  ${n.fate}\n`).join(""));
   files.set("kernels.txt", plan.kernels.map((_, i) => printKernel(plan, i, nameOf, record?.fates ?? null)).join("\n"));
-  programs.forEach((p, i) => files.set(`kernel-${two(i)}.glsl`, p.source));
+  // Kernels that share a draw share its program, which has the first one's number.
+  const drawOf = plan.draws.flatMap((draw, d) => draw.map(() => ({ draw, program: programs[d] })));
+  programs.forEach((p, d) => files.set(`kernel-${two(plan.draws[d]![0]!)}.glsl`, p.source));
   const counted = programs.length === 0 ? null : countPlan(info);
   const works = counted?.draws.map(workOf) ?? [];
   const kernels = plan.kernels.map((k, i) => ({
@@ -94,10 +96,10 @@ export function describePlan(info: PlanInfo): DescribedPlan {
     }),
     reads: k.loads.length,
     phases: k.phases.length,
-    glsl: programs[i] === undefined ? null : `kernel-${two(i)}.glsl`,
-    gathers: programs[i]?.counts.gathers ?? 0,
-    fetches: programs[i]?.counts.fetches ?? 0,
-    work: counted === null || numel(k.shape) === 0 ? null : works.shift()!,
+    glsl: drawOf[i]!.program === undefined ? null : `kernel-${two(drawOf[i]!.draw[0]!)}.glsl`,
+    gathers: drawOf[i]!.program?.counts.gathers ?? 0,
+    fetches: drawOf[i]!.program?.counts.fetches ?? 0,
+    work: counted === null || numel(k.shape) === 0 || drawOf[i]!.draw[0] !== i ? null : works.shift()!,
   }));
   const counts =
     counted === null ? null : { ...workOf(counted), draws: counted.draws.length, programs: counted.programs };

@@ -15,7 +15,7 @@ import { numel, type Shape } from "../ir/shape.ts";
 import type { ShaderProgram } from "../codegen/glsl/program.ts";
 import { GlBuffer, type BufferHome } from "./buffer.ts";
 import { probeCapabilities, type Capabilities } from "./capabilities.ts";
-import { compileWebgl, describeKernel, type PlanInfo } from "./compile.ts";
+import { compileWebgl, describeDraw, type PlanInfo } from "./compile.ts";
 import { Loss, watchContext, whatIsWorse } from "./context-loss.ts";
 import { newCounters, type Counters } from "./counters.ts";
 import { GlExecutable, type ExecutableContext } from "./executable.ts";
@@ -26,7 +26,7 @@ import { announcePlan, isObserved } from "./observe.ts";
 import { Programs, type ProgramLimits } from "./programs.ts";
 import { Readback } from "./readback.ts";
 import { GlState } from "./state.ts";
-import { formatOf, TexturePool, type Texture, type TextureFormat, type TextureLimits } from "./textures.ts";
+import { TexturePool, type Texture, type TextureFormat, type TextureLimits } from "./textures.ts";
 import { Transfer } from "./transfer.ts";
 import { drawForm } from "./warm-up.ts";
 import { webglProfile, type ProfileOptions } from "./webgl-profile.ts";
@@ -149,8 +149,8 @@ class GlDevice implements WebglDevice {
     const { programs } = this;
     // The driver compiles one program while the next is spelled.
     const info = this.#present(() =>
-      compileWebgl(request, this.profile, record, (source, kernel) => {
-        programs.prepare(source, () => describeKernel(kernel)).forms.add(drawForm(kernel));
+      compileWebgl(request, this.profile, record, ({ source }, reads, describe) => {
+        programs.prepare(source, describe).forms.add(drawForm(reads));
       }),
     );
     this.onPlan?.(info);
@@ -160,7 +160,7 @@ class GlDevice implements WebglDevice {
 
   load(plan: KernelPlan, programs: readonly ShaderProgram[]): Executable {
     this.counters.plans++;
-    const executable = new GlExecutable(this.#context, plan, programs, describeKernel);
+    const executable = new GlExecutable(this.#context, plan, programs, describeDraw);
     this.programs.linkAll();
     return executable;
   }
@@ -170,7 +170,7 @@ class GlDevice implements WebglDevice {
     const known = layoutByText(layout);
     if (known === undefined) throw new InvariantError(`upload of ${dtype}[${shape.join(",")}]: no layout "${layout}"`);
     if (numel(shape) === 0) return new GlBuffer(this.#context.home, dtype, known, null);
-    const bucket = this.#pool.bucket(formatOf[dtype], known.width, known.height, known.R);
+    const bucket = this.#pool.bucketOf(dtype, known);
     const texture = this.#present(() => this.#pool.acquire(bucket));
     this.#transfer.upload(texture, known, dtype, array, this.#context.padding[bucket.format]);
     return new GlBuffer(this.#context.home, dtype, known, texture);

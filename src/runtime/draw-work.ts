@@ -13,12 +13,16 @@ const MACS_PER_FETCH = 8;
  * Multiply-adds of a draw, or the time of its fetches in multiply-adds, where that is longer. Guards that skip work are
  * not looked at: no draw asks for more.
  */
-export function drawWork({ phases, layout }: Kernel, { width, height, counts }: ShaderProgram): number {
-  const steps = phases.reduce(
-    (n, { axes, accumulators }) => n + accumulators.length * axes.reduce((trips, a) => trips * a.extent, 1),
-    0,
-  );
-  return width * height * Math.max(steps * 4 * layout.R, counts.fetches * MACS_PER_FETCH);
+export function drawWork(kernels: readonly Kernel[], { width, height, counts }: ShaderProgram): number {
+  const macs = kernels.map(({ phases, layout }) => {
+    const steps = phases.reduce(
+      (n, { axes, accumulators }) => n + accumulators.length * axes.reduce((trips, a) => trips * a.extent, 1),
+      0,
+    );
+    return steps * 4 * layout.R;
+  });
+  // A fragment runs one of them.
+  return width * height * Math.max(...macs, counts.fetches * MACS_PER_FETCH);
 }
 
 /** Texels of a target. */

@@ -6,7 +6,6 @@
  */
 import type { ShaderProgram } from "../codegen/glsl/program.ts";
 import type { DType } from "../ir/dtype.ts";
-import { InvariantError } from "../ir/errors.ts";
 import type { NumberSlot } from "../ir/kernel.ts";
 import { cutDraw, type Part } from "./draw-work.ts";
 import type { Framebuffers } from "./framebuffers.ts";
@@ -24,13 +23,9 @@ export interface DrawContext {
   readonly drawWork: number;
 }
 
-/** What is drawn: buffers by their number in the plan. */
+/** What is drawn. */
 export interface DrawSpec {
   readonly program: ShaderProgram;
-  readonly loads: readonly number[];
-  /** Buffer of each store. */
-  readonly stores: readonly number[];
-  readonly numbers: readonly NumberSlot[];
   /** What the draw asks of the device; see draw-work.ts. */
   readonly work: number;
   /** Prints the kernel, should the driver refuse it. */
@@ -59,13 +54,11 @@ export class Draw {
   #framebuffer: GlFramebuffer | null = null;
 
   constructor(context: DrawContext, spec: DrawSpec) {
-    const { program, stores, numbers } = spec;
-    if (program.samplers !== spec.loads.length) {
-      throw new InvariantError(`${program.samplers} samplers for ${spec.loads.length} loads`, spec.describe());
-    }
+    const { program } = spec;
+    const { numbers } = program;
     this.#context = context;
-    this.#loads = spec.loads;
-    this.#targets = program.targets.map((t) => stores[t.store]!);
+    this.#loads = program.loads;
+    this.#targets = program.targets.map((t) => t.buffer);
     this.#layers = program.targets.map((t) => t.layer);
     this.#width = program.width;
     this.#height = program.height;

@@ -12,7 +12,7 @@ import type { DeviceBuffer, Executable, PlanStats, RunArguments, StoredTensor } 
 import type { HostArray } from "../ir/dtype.ts";
 import { DisposedError, InvariantError } from "../ir/errors.ts";
 import type { Kernel } from "../ir/kernel.ts";
-import { layoutBytes } from "../ir/layout.ts";
+import { layoutBytes, textureOf } from "../ir/layout.ts";
 import type { Node } from "../ir/node.ts";
 import type { KernelPlan, PlanBuffer } from "../ir/plan.ts";
 import { numel } from "../ir/shape.ts";
@@ -23,7 +23,7 @@ import type { Counters } from "./counters.ts";
 import { Draw, type DrawContext } from "./draw.ts";
 import { drawWork } from "./draw-work.ts";
 import { planMemory, storedTensors, type MemoryPlan } from "./memory-plan.ts";
-import { formatOf, type Bucket, type Idle, type Texture, type TextureFormat, type TexturePool } from "./textures.ts";
+import { formatOf, type Idle, type Texture, type TextureFormat, type TexturePool } from "./textures.ts";
 import type { Transfer } from "./transfer.ts";
 
 /** What an executable needs of its device. */
@@ -53,6 +53,8 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
   readonly #plan: KernelPlan;
   readonly #memory: MemoryPlan;
   readonly #draws: readonly Draw[];
+  /** Roots that one draw writes to one texture. */
+  readonly #shared: readonly (readonly number[])[];
   /** Texture of each buffer of the plan in this run; null where there is none. */
   readonly #textures: (Texture | null)[];
   /** Textures of the memory plan's slots; empty until the first run. */
@@ -76,18 +78,17 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     this.#epoch = context.pool.epoch;
     this.leafLayouts = plan.leaves.map((b) => (b < 0 ? "" : plan.buffers[b]!.layout.text));
     this.#memory = planMemory(plan, (b) => (isEmpty(plan.buffers[b]!) ? null : storageKey(plan.buffers[b]!)));
+    this.#shared = sharedRoots(plan);
     this.#textures = plan.buffers.map(() => null);
     this.#placehold();
     this.#sent = plan.leaves.map(() => null);
     const draws: Draw[] = [];
     try {
-      plan.kernels.forEach((kernel, i) => {
-        if (kernel.stores.every((s) => isEmpty(plan.buffers[s.buffer]!))) return;
+      plan.draws.forEach((draw, i) => {
+        const kernels = draw.map((k) => plan.kernels[k]!);
+        if (kernels.every((k) => k.stores.every((s) => isEmpty(plan.buffers[s.buffer]!)))) return;
         const program = programs[i]!;
-        const work = drawWork(kernel, program);
-        const spec = { program, numbers: kernel.numbers, work, describe: () => print(kernel) };
-        const loads = kernel.loads.map((l) => l.buffer);
-        draws.push(new Draw(context, { ...spec, loads, stores: kernel.stores.map((s) => s.buffer) }));
+        draws.push(new Draw(context, { program, work: drawWork(kernels, program), describe: () => print(kernels) }));
       });
       for (const { from, to } of this.#copies()) draws.push(...copyDraws(context, plan.buffers[from]!, from, to));
     } catch (error) {
@@ -107,7 +108,7 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     if (this.#disposed) throw new DisposedError("a plan was run after it was disposed of");
     this.#context.checkAlive();
     if (this.#epoch !== pool.epoch) this.#startOver();
-    const outputs: GlBuffer[] = [];
+    let outputs: GlBuffer[];
     const made: GlBuffer[] = [];
     this.#begin(args);
     try {
@@ -115,7 +116,7 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
       for (const draw of this.#draws) programs.link(draw.program);
       this.#bindLeaves(args);
       this.#bindSlots();
-      this.#bindOutputs(args, outputs, made);
+      outputs = this.#bindOutputs(args, made);
       for (const draw of this.#draws) draw.run(this.#textures, args.uniforms);
       counters.draws += this.stats.draws;
       this.#context.checkPresent();
@@ -256,7 +257,7 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     const { pool, transfer, padding } = this.#context;
     const sent = this.#sent[leaf];
     if (sent?.array === array) return sent.texture;
-    const texture = sent?.texture ?? pool.acquire(bucketOf(pool, buffer));
+    const texture = sent?.texture ?? pool.acquire(pool.bucketOf(buffer.dtype, buffer.layout));
     // Not marked as sent before it is.
     this.#sent[leaf] = { array: nothingSent, texture };
     transfer.upload(texture, buffer.layout, buffer.dtype, array, padding[texture.bucket.format]);
@@ -269,7 +270,8 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     const { slots, slotOf } = this.#memory;
     if (this.#owned.length < slots.length) {
       while (this.#owned.length < slots.length) {
-        this.#owned.push(pool.acquire(bucketOf(pool, this.#plan.buffers[slots[this.#owned.length]!.buffer]!)));
+        const { dtype, layout } = this.#plan.buffers[slots[this.#owned.length]!.buffer]!;
+        this.#owned.push(pool.acquire(pool.bucketOf(dtype, layout)));
       }
       slotOf.forEach((slot, buffer) => {
         if (slot >= 0) this.#textures[buffer] = this.#owned[slot]!;
@@ -303,26 +305,60 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     }
   }
 
-  #bindOutputs({ outputs }: RunArguments, out: GlBuffer[], made: GlBuffer[]): void {
+  #bindOutputs({ outputs }: RunArguments, made: GlBuffer[]): GlBuffer[] {
     const { leaves, roots, buffers } = this.#plan;
+    const out: GlBuffer[] = [];
+    for (const shared of this.#shared) this.#bindShared(shared, outputs, out, made);
     for (let i = 0; i < roots.length; i++) {
+      if (out[i] !== undefined) continue;
       const number = roots[i]!;
       const buffer = buffers[number]!;
       const given = outputs[i] ?? null;
       const output = given === null ? this.#newOutput(buffer, made) : this.#checkOutput(given, buffer);
-      out.push(output);
+      out[i] = output;
       if (isEmpty(buffer)) continue;
       const isCopy = leaves.includes(number) || roots.indexOf(number) < i;
       this.#textures[isCopy ? this.#copyTarget(i) : number] = output.texture;
     }
+    return out;
   }
 
   #newOutput(buffer: PlanBuffer, made: GlBuffer[]): GlBuffer {
     const { pool, home } = this.#context;
-    const texture = isEmpty(buffer) ? null : pool.acquire(bucketOf(pool, buffer));
+    const texture = isEmpty(buffer) ? null : pool.acquire(pool.bucketOf(buffer.dtype, buffer.layout));
     const output = new GlBuffer(home, buffer.dtype, buffer.layout, texture);
     made.push(output);
     return output;
+  }
+
+  /**
+   * Results that share a texture write to one that nobody holds but who gave it for them, or else to a new one; what is
+   * given in vain stays its owner's.
+   */
+  #bindShared(roots: readonly number[], given: RunArguments["outputs"], out: GlBuffer[], made: GlBuffer[]): void {
+    const { buffers } = this.#plan;
+    const { pool, home } = this.#context;
+    const wanted = (root: number): PlanBuffer => buffers[this.#plan.roots[root]!]!;
+    const theirs = roots.map((root) => {
+      const buffer = given[root] ?? null;
+      return buffer === null ? null : this.#checkOutput(buffer, wanted(root));
+    });
+    const free = theirs.find(
+      (b) => b !== null && b.texture?.holders === theirs.filter((e) => e?.texture === b.texture).length,
+    );
+    const { dtype, layout } = wanted(roots[0]!);
+    const texture = free?.texture ?? pool.acquire(pool.bucketOf(dtype, layout));
+    // A new texture comes with one holder.
+    if (free === undefined) texture.holders = 0;
+    roots.forEach((root, i) => {
+      let own = theirs[i]!;
+      if (own?.texture !== texture) {
+        made.push((own = new GlBuffer(home, dtype, wanted(root).layout, texture)));
+        texture.holders++;
+      }
+      out[root] = own;
+      this.#textures[this.#plan.roots[root]!] = texture;
+    });
   }
 
   #checkOutput(given: DeviceBuffer, wanted: PlanBuffer): GlBuffer {
@@ -333,7 +369,14 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
   }
 }
 
-export type KernelPrinter = (kernel: Kernel) => string;
+export type KernelPrinter = (kernels: readonly Kernel[]) => string;
+
+/** Of each draw into a texture that values share, the roots it writes. */
+const sharedRoots = ({ draws, kernels, buffers, roots }: KernelPlan): number[][] =>
+  draws
+    .map((draw) => draw.flatMap((k) => kernels[k]!.stores.map((s) => s.buffer)))
+    .filter(([first]) => buffers[first!]!.layout.place !== null)
+    .map((stored) => stored.map((b) => roots.indexOf(b)));
 
 /** Counts runs of all plans, to tell which has been idle longest. */
 let clock = 0;
@@ -343,6 +386,7 @@ const nothingSent = new Float32Array(0);
 
 const isEmpty = (b: PlanBuffer): boolean => numel(b.layout.shape) === 0;
 const isBuffer = (given: DeviceBuffer | HostArray): given is DeviceBuffer => "release" in given;
-const storageKey = ({ dtype, layout: l }: PlanBuffer): string => `${formatOf[dtype]} ${l.width}x${l.height}x${l.R}`;
-const bucketOf = (pool: TexturePool, { dtype, layout: l }: PlanBuffer): Bucket =>
-  pool.bucket(formatOf[dtype], l.width, l.height, l.R);
+const storageKey = ({ dtype, layout }: PlanBuffer): string => {
+  const { width, height, layers } = textureOf(layout);
+  return `${formatOf[dtype]} ${width}x${height}x${layers}`;
+};

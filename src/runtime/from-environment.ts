@@ -21,7 +21,7 @@ export function inWords(info: PlanInfo, level: number): string {
   const { plan, programs } = info;
   const bytes = plan.buffers.reduce((n, b) => n + (b.reason === null ? 0 : layoutBytes(b.layout)), 0);
   const texts = new Set(programs.map((p) => p.source)).size;
-  const head = `${info.request.order.length} traced nodes, ${plan.kernels.length} draws, ${texts} programs, ${bytes} bytes of results`;
+  const head = `${info.request.order.length} traced nodes, ${plan.draws.length} draws, ${texts} programs, ${bytes} bytes of results`;
   if (level < 2) return `${head}\n`;
   const { files, index } = describePlan(info);
   const draws = index.kernels.map((k, i) => {

@@ -59,7 +59,7 @@ export class Readback {
     const bytes = texelCount(layout) * 4;
     const pack = this.#packBuffer(bytes);
     for (let layer = 0; layer < layout.R; layer++) {
-      this.#transfer.readLayer(texture, layer, (layer * bytes) / layout.R);
+      this.#transfer.readLayer(texture, layout, layer, (layer * bytes) / layout.R);
     }
     // Left bound, it would turn every plain readPixels into an error.
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);

@@ -7,6 +7,7 @@
 import type { ContextLoss } from "../ir/device.ts";
 import type { DType } from "../ir/dtype.ts";
 import { DeviceError, OutOfMemoryError } from "../ir/errors.ts";
+import { textureOf, type Layout } from "../ir/layout.ts";
 import type { GlFramebuffer, GlTexture, WebGL2 } from "./gl-types.ts";
 import type { GlState } from "./state.ts";
 
@@ -47,6 +48,8 @@ export class Texture {
   readonly attachments: Attachment[] = [];
   /** When it was last released: the longest unused is freed first. */
   releasedAt = 0;
+  /** Buffers that lie in it. */
+  holders = 0;
   /** Set once its context is lost: it holds nothing, and is never handed out again. */
   loss: ContextLoss | null = null;
   constructor(handle: GlTexture, bucket: Bucket) {
@@ -136,16 +139,25 @@ export class TexturePool {
     return made;
   }
 
+  /** The place of the textures that values of a layout lie in. */
+  bucketOf(dtype: DType, layout: Layout): Bucket {
+    const { width, height, layers } = textureOf(layout);
+    return this.bucket(formatOf[dtype], width, height, layers);
+  }
+
+  /** A texture with one holder. */
   acquire(bucket: Bucket): Texture {
     const texture = bucket.free.pop() ?? this.#make(bucket);
+    texture.holders = 1;
     this.inUse++;
     this.onAcquire(texture);
     return texture;
   }
 
+  /** One holder less; without any it is free. */
   release(texture: Texture): void {
     // A buffer may outlive its device.
-    if (!this.#all.has(texture)) return;
+    if (!this.#all.has(texture) || --texture.holders > 0) return;
     texture.releasedAt = ++this.#clock;
     texture.bucket.free.push(texture);
     this.inUse--;

@@ -6,7 +6,7 @@
  */
 import { hostArray, type DType, type HostArray } from "../ir/dtype.ts";
 import { InvariantError } from "../ir/errors.ts";
-import type { Layout } from "../ir/layout.ts";
+import type { Layout, Place } from "../ir/layout.ts";
 import { numel, show } from "../ir/shape.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { Counters } from "./counters.ts";
@@ -42,28 +42,28 @@ export class Transfer {
     this.#intsAsBytes = intUpload === "bytes";
   }
 
-  /** Fills the whole texture; padding gets zeros or what `padding` says. */
+  /** Fills the layout's part of the texture; padding gets zeros or what `padding` says. */
   upload(texture: Texture, layout: Layout, dtype: DType, array: HostArray, padding = 0): void {
     if (array.length !== numel(layout.shape)) {
       throw new InvariantError(`upload: ${array.length} values for ${show(layout.shape)}`);
     }
     const direct = dtype !== "bool" && isPacked(layout, array.length);
     if (direct) {
-      this.#send(texture, array);
+      this.#send(texture, array, partOf(layout));
       return;
     }
     const texels = this.#texels(formatOf[dtype], texelCount(layout));
     if (texels.length !== array.length) texels.fill(padding);
     pack(layout, array, texels);
-    this.#send(texture, texels);
+    this.#send(texture, texels, partOf(layout));
   }
 
   /** One value in every lane. */
   fill(texture: Texture, value: number): void {
-    const { format, bytes } = texture.bucket;
+    const { format, width, height, layers, bytes } = texture.bucket;
     const texels = this.#texels(format, bytes / 4);
     texels.fill(value);
-    this.#send(texture, texels);
+    this.#send(texture, texels, { y: 0, z: 0, width, height, layers });
   }
 
   /** Waits for everything queued so far. */
@@ -71,7 +71,8 @@ export class Transfer {
     const texels = this.#texels(formatOf[dtype], texelCount(layout));
     const size = texels.length / layout.R;
     for (let layer = 0; layer < layout.R; layer++) {
-      this.readLayer(texture, layer, layout.R === 1 ? texels : texels.subarray(layer * size, (layer + 1) * size));
+      const part = layout.R === 1 ? texels : texels.subarray(layer * size, (layer + 1) * size);
+      this.readLayer(texture, layout, layer, part);
     }
     const out = hostArray(dtype, numel(layout.shape));
     unpack(layout, texels, out);
@@ -80,27 +81,27 @@ export class Transfer {
     return out;
   }
 
-  /** Into an array of exactly the layer's size, or at a byte offset of the bound pixel pack buffer. */
-  readLayer(texture: Texture, layer: number, into: Texels | number): void {
+  /** A layer of a value, into an array of exactly its size or at a byte offset of the bound pixel pack buffer. */
+  readLayer(texture: Texture, layout: Layout, layer: number, into: Texels | number): void {
     const gl = this.#gl;
-    const { format: of, width, height } = texture.bucket;
-    const { format, type } = transferOf(gl, of);
-    this.#state.bindFramebuffer(this.#framebuffers.of([texture], [layer]));
+    const { y, z, width, height } = partOf(layout);
+    const { format, type } = transferOf(gl, texture.bucket.format);
+    this.#state.bindFramebuffer(this.#framebuffers.of([texture], [z + layer]));
     // The two overloads of readPixels differ in the last argument alone.
-    if (typeof into === "number") gl.readPixels(0, 0, width, height, format, type, into);
-    else gl.readPixels(0, 0, width, height, format, type, into);
+    if (typeof into === "number") gl.readPixels(0, y, width, height, format, type, into);
+    else gl.readPixels(0, y, width, height, format, type, into);
   }
 
-  #send(texture: Texture, data: GlData): void {
+  #send(texture: Texture, data: GlData, { y, z, width, height, layers }: Place): void {
     const gl = this.#gl;
-    const { format: of, width, height, layers, bytes } = texture.bucket;
+    const { format: of } = texture.bucket;
     const { format, type } = transferOf(gl, of);
     const sent =
       this.#intsAsBytes && of !== "f32" ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : data;
     this.#state.bindForUpload(texture.handle);
-    gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, width, height, layers, format, type, sent);
+    gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, y, z, width, height, layers, format, type, sent);
     this.#counters.uploads++;
-    this.#counters.bytesSent += bytes;
+    this.#counters.bytesSent += data.byteLength;
   }
 
   /** `length` values of scratch memory; what an earlier call got is overwritten. */
@@ -114,6 +115,15 @@ export class Transfer {
     return texelsOver(format, buffer, length);
   }
 }
+
+/** The texels that are the value's own. */
+const partOf = ({ place, width, height, R }: Layout): Place => ({
+  y: place?.y ?? 0,
+  z: place?.z ?? 0,
+  width,
+  height,
+  layers: R,
+});
 
 export function texelsOver(format: TextureFormat, buffer: ArrayBuffer, length: number): Texels {
   switch (format) {

@@ -5,7 +5,7 @@
  * first draw (Mesa's llvmpipe four fifths of it), and do it again for textures of another kind; so each program also
  * draws one fragment, reading textures that are like those it will read. Not here: where a manifest is kept.
  */
-import type { Kernel } from "../ir/kernel.ts";
+import { textureOf, type Layout } from "../ir/layout.ts";
 import { DeviceError, FormatError, InvariantError } from "../ir/errors.ts";
 import type { WebglDevice } from "./device.ts";
 import type { GlFramebuffer, GlTexture, WebGL2 } from "./gl-types.ts";
@@ -42,9 +42,14 @@ export interface WarmUp {
  * What a driver may compile a program anew for: of each texture it reads, whether width and height are powers of two
  * ("p") or not ("n"), textures separated by blanks.
  */
-export function drawForm({ loads }: Kernel): string {
+export function drawForm(reads: readonly Layout[]): string {
   const kind = (n: number): string => ((n & (n - 1)) === 0 ? "p" : "n");
-  return loads.map(({ layout }) => kind(layout.width) + kind(layout.height)).join(" ");
+  return reads
+    .map((layout) => {
+      const { width, height } = textureOf(layout);
+      return kind(width) + kind(height);
+    })
+    .join(" ");
 }
 
 export function manifestOf({ programs, capabilities: { renderer } }: WebglDevice): ProgramManifest {

@@ -22,13 +22,16 @@ export class Outputs {
     return this.#taken.map(bufferOf);
   }
 
-  /** The run has written them: whoever had them, has them no more. */
-  written(): void {
-    for (const t of this.#taken) {
-      if (t === null) continue;
+  /** The run has written `results`: whoever had them, has them no more. What it did not use goes back. */
+  written(results: readonly DeviceBuffer[]): void {
+    this.#taken.forEach((t, i) => {
+      const given = bufferOf(t);
+      // A cell's previous version goes when the next is published.
+      if (t === null || ("cell" in t && t.from === "previous")) return;
       if ("slot" in t) t.slot.buffer = null;
-      else if (t.from === "spare") t.cell.storage.spare = null;
-    }
+      else t.cell.storage.spare = null;
+      if (results[i] !== given) given?.release();
+    });
   }
 
   /** The run has failed, and may have written half of them. */

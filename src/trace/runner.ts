@@ -193,7 +193,7 @@ export class Runner {
       const outputs = new Outputs(plan, variant, roots, this.#busy);
       try {
         const made = variant.executable.run({ leaves, uniforms, outputs: outputs.buffers });
-        outputs.written();
+        outputs.written(made);
         return made;
       } catch (error) {
         // Devices make room before they draw.

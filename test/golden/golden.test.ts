@@ -187,7 +187,7 @@ function run(c: Case, from: Read): Outcome {
       return { lines: [...graph, ...kernels], hits, values: runOnCpu(plan, leaves.map((n) => from.values.get(n)!), uniforms), plan };
     }
     if (pass === "glsl") {
-      const lines = plan.kernels.flatMap((k, i) => [`kernel ${i}`, ...generate(k, profile).source.trimEnd().split("\n")]);
+      const lines = plan.kernels.flatMap((k, i) => [`kernel ${i}`, ...generate([k], profile).source.trimEnd().split("\n")]);
       const own = { ...plan, kept: new Map(), record: null };
       return { lines, hits, values: interpretPlan(own, profile, roots).values, plan };
     }

@@ -41,7 +41,13 @@ export function leaf(shape: readonly number[], dtype: DType = "f32"): Node {
 export const number = (value = 0.1): Node => uniform({ kind: "uniform", read: () => value });
 
 export const glsl = (plan: KernelPlan, on: DeviceProfile = profile): string[] =>
-  plan.kernels.map((k) => generate(k, on).source);
+  plan.draws.map(
+    (draw) =>
+      generate(
+        draw.map((k) => plan.kernels[k]!),
+        on,
+      ).source,
+  );
 
 export const planFor = (request: CompileRequest, on: DeviceProfile = profile, options: PlanOptions = {}): KernelPlan =>
   buildPlan(request, on, expandMacros, options);

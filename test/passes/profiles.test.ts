@@ -10,7 +10,7 @@ import type { DeviceProfile } from "../../src/ir/plan.ts";
 import { bitChanges } from "../../src/passes/bits.ts";
 import { createCpuDevice } from "../../src/runtime/cpu/device.ts";
 import { difference, interpretPlan, requestOf, runPlan, truth } from "../support/run-graph.ts";
-import { glsl, planFor, profile } from "./plans.ts";
+import { glsl, leaf, planFor, profile } from "./plans.ts";
 import { on, programs } from "./programs.ts";
 
 /** Sums of some hundred numbers of the same size, in any order: the largest counts, not the element, which may cancel. */
@@ -42,6 +42,9 @@ describe.each(Object.entries(profiles))("%s", (_, special) => {
   });
 });
 
+/** A bias, less a tenth of what x sums to. */
+const next = (bias: Node, x: Node): Node => o.sub(bias, o.mul(o.sum(x, [0]), 0.1));
+
 describe("what may change bits is on one list (passes/bits.ts)", () => {
   const switches = Object.entries(bitChanges).flatMap(([name, { switched }]) => (switched ? [name] : []));
 
@@ -55,12 +58,18 @@ describe("what may change bits is on one list (passes/bits.ts)", () => {
     guards: ["conv2d"],
     split: ["sums of thousands"],
     linear: ["layer norm"],
+    packs: ["next biases"],
   };
   const all: Readonly<Record<string, () => Node[]>> = {
     ...programs,
     "sums of thousands": () => on([[2, 1500]], (x) => o.sum(o.mul(x, x), [0, 1])),
+    "next biases": () => [next(leaf([6]), leaf([9, 6])), next(leaf([10]), leaf([9, 10]))],
     "hand-written softmax": () => on([[5, 6]], (x) => o.div(o.exp(x), c.keeping(o.sum, o.exp(x), [1]))),
   };
+
+  /** What a root is the next version of, where it is one. */
+  const assignsOf = (roots: readonly Node[]): (Node | null)[] =>
+    roots.map((r) => (r.op === o.sub.definition && r.inputs[0]!.op.kind === "leaf" ? r.inputs[0]! : null));
 
   test("every switch is shown", () => expect(Object.keys(shown).sort()).toEqual([...switches].sort()));
 
@@ -69,8 +78,9 @@ describe("what may change bits is on one list (passes/bits.ts)", () => {
       const roots = all[program]!();
       const on = { ...profile, fragments: 128 };
       const off = { ...on, off: [name] };
-      const plan = planFor(requestOf(roots), off);
-      expect(glsl(plan, off)).not.toEqual(glsl(planFor(requestOf(roots), on), on));
+      const request = requestOf(roots, { assigns: assignsOf(roots) });
+      const plan = planFor(request, off);
+      expect(glsl(plan, off)).not.toEqual(glsl(planFor(request, on), on));
       const { values } = interpretPlan(plan, off, roots);
       const want = truth(roots);
       roots.forEach((r, i) => expect(difference(r, values[i]!, want[i]!, tolerance), `result ${i}`).toBeNull());

@@ -45,8 +45,8 @@ describe.each(Object.keys(graphs))("%s", (name) => {
     const drawn = recording.calls.filter((c) => c.startsWith("drawArrays")).length;
     const plan = planOf(roots, cut.profile);
     const counted = plan.kernels.map((k) => {
-      const program = generate(k, cut.profile);
-      return cutDraw(program.width, program.height, drawWork(k, program), 2000).length;
+      const program = generate([k], cut.profile);
+      return cutDraw(program.width, program.height, drawWork([k], program), 2000).length;
     });
     expect(drawn).toBe(counted.reduce((a, b) => a + b));
     expect(drawn).toBeGreaterThan(plan.kernels.length);
@@ -65,7 +65,7 @@ test("the estimate is no less than what is counted", () => {
   for (const make of Object.values(graphs)) {
     for (const kernel of planOf(make(), profile).kernels) {
       const { macs, fetches } = countDraw(kernel, profile);
-      expect(drawWork(kernel, generate(kernel, profile))).toBeGreaterThanOrEqual(Math.max(macs, fetches));
+      expect(drawWork([kernel], generate([kernel], profile))).toBeGreaterThanOrEqual(Math.max(macs, fetches));
     }
   }
 });
@@ -101,8 +101,8 @@ test("GPUs are watched, software rasterisers are not, and the option has the las
   const parts = (rows: number): number => {
     const profile = webglProfile(stubCapabilities);
     const [kernel] = planOf([matmul(leaf([rows, 1024]), leaf([1024, 1024]))], profile).kernels;
-    const program = generate(kernel!, profile);
-    return cutDraw(program.width, program.height, drawWork(kernel!, program), profile.drawWork).length;
+    const program = generate([kernel!], profile);
+    return cutDraw(program.width, program.height, drawWork([kernel!], program), profile.drawWork).length;
   };
   expect([parts(1024), parts(2048)]).toEqual([1, 2]);
 });

@@ -14,7 +14,7 @@ import { randomKernel, type RandomKernel } from "../support/random-kernel.ts";
 
 /** What both leave in the stores' arrays, which begin as garbage. */
 function outputs({ kernel, numbers, loads }: RandomKernel, run: typeof interpret): HostArray[] {
-  const stores = kernel.stores.map(() => hostArray(kernel.dtype, numel(kernel.shape)).fill(1));
+  const stores = kernel.stores.map(() => hostArray(kernel.stores[0]!.dtype, numel(kernel.shape)).fill(1));
   run(kernel, numbers, loads, stores);
   return stores;
 }

@@ -60,10 +60,11 @@ export function handPlan(plan: HandPlan): { readonly plan: KernelPlan; readonly 
     layout: buffers[k.stores[0]!]!.layout,
     at: [],
     shape: buffers[k.stores[0]!]!.layout.shape,
-    dtype: buffers[k.stores[0]!]!.dtype,
     phases: [],
-    stores: k.stores.map((b) => ({
+    stores: k.stores.map((b, i) => ({
       buffer: b,
+      target: i * buffers[b]!.layout.R,
+      dtype: buffers[b]!.dtype,
       value: { kind: "literal", id: 0, dtype: "f32", value: 0 },
       label: `b${b}`,
     })),
@@ -74,6 +75,7 @@ export function handPlan(plan: HandPlan): { readonly plan: KernelPlan; readonly 
   return {
     plan: {
       kernels,
+      draws: kernels.map((_, i) => [i]),
       buffers,
       leaves: plan.leaves,
       roots: plan.roots,
@@ -90,14 +92,14 @@ function program(kernel: Kernel, { body, extents = [] }: HandKernel): ShaderProg
     numbers.flatMap((n, i) => (dtypes.includes(n.dtype) ? [i] : []));
   const floats = of("f32", "bool");
   const ints = of("i32", "u32");
-  const targets = stores.flatMap((_, store) => Array.from({ length: l.R }, (__, layer) => ({ store, layer })));
+  const targets = stores.flatMap(({ buffer }) => Array.from({ length: l.R }, (_, layer) => ({ buffer, layer })));
   const array = (type: string, name: string, count: number): string =>
     count === 0 ? "" : `uniform ${type} ${name}[${Math.ceil(count / 4)}];\n`;
   const source = `#version 300 es
 precision highp float; precision highp int;
 ${loads.map((s, i) => `uniform highp ${prefixes[s.dtype]}sampler2DArray t${i};\n`).join("")}\
 ${array("ivec4", "e", extents.length)}${array("vec4", "u", floats.length)}${array("ivec4", "n", ints.length)}\
-${targets.map((_, i) => `layout(location = ${i}) out ${prefixes[kernel.dtype]}vec4 o${i};\n`).join("")}\
+${targets.map((_, i) => `layout(location = ${i}) out ${prefixes[stores[0]!.dtype]}vec4 o${i};\n`).join("")}\
 void main() {
   ivec2 at = ivec2(gl_FragCoord.xy);
 ${body}
@@ -105,5 +107,16 @@ ${body}
 `;
   const counts = { gathers: 0, fetches: 0 };
   const size = { width: l.width, height: l.height };
-  return { source, samplers: loads.length, extents, floats, ints, heights: [], targets, ...size, counts };
+  return {
+    source,
+    loads: loads.map((s) => s.buffer),
+    numbers,
+    extents,
+    floats,
+    ints,
+    heights: [],
+    targets,
+    ...size,
+    counts,
+  };
 }

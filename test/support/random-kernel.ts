@@ -102,6 +102,8 @@ class Builder {
     const stores = Array.from({ length: 1 + this.below(2) }, (_, i) => ({
       buffer: i,
       value: this.as(dtype, pool, parallel),
+      target: i * layout.R,
+      dtype,
       label: `s${i}`,
     }));
     const kernel: Kernel = {
@@ -110,7 +112,6 @@ class Builder {
       layout,
       at,
       shape,
-      dtype,
       phases,
       stores,
       loads: this.loads,

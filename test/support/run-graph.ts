@@ -9,14 +9,14 @@ import type { CompileRequest, Device, DeviceBuffer, Executable } from "../../src
 import { hostArray, roundTo, type HostArray } from "../../src/ir/dtype.ts";
 import { evaluate, type Mode } from "../../src/ir/eval.ts";
 import { topologicalOrder } from "../../src/ir/graph.ts";
-import type { Layout } from "../../src/ir/layout.ts";
+import { textureOf, type Layout } from "../../src/ir/layout.ts";
 import type { Node } from "../../src/ir/node.ts";
-import type { DeviceProfile, KernelPlan } from "../../src/ir/plan.ts";
+import type { DeviceProfile, KernelPlan, PlanBuffer } from "../../src/ir/plan.ts";
 import { numel } from "../../src/ir/shape.ts";
 import { verify } from "../../src/ir/verify.ts";
 import { buildPlan } from "../../src/passes/index.ts";
 import type { Hits } from "../../src/passes/rewrite.ts";
-import { pack, texelCount, unpack } from "../../src/runtime/packing.ts";
+import { pack, texelCount, unpack, type Texels } from "../../src/runtime/packing.ts";
 import { formatOf } from "../../src/runtime/textures.ts";
 import { texelsOver } from "../../src/runtime/transfer.ts";
 import { readShader, type Shader } from "../../tools/glsl/read.ts";
@@ -106,7 +106,15 @@ export function runPlan(
   roots: readonly Node[],
   { layoutOf = () => null }: Binding = {},
 ): HostArray[] {
-  const programs = device.profile.name === "cpu" ? [] : plan.kernels.map((k) => generate(k, device.profile));
+  const programs =
+    device.profile.name === "cpu"
+      ? []
+      : plan.draws.map((draw) =>
+          generate(
+            draw.map((k) => plan.kernels[k]!),
+            device.profile,
+          ),
+        );
   const executable = device.load(plan, programs);
   const { leaves, uniforms } = requestOf(roots);
   const uploaded: DeviceBuffer[] = [];
@@ -160,20 +168,26 @@ export function interpretPlan(
   const { leaves, uniforms } = requestOf(roots);
   const numbers = uniforms.map(numberOf);
   const textures = plan.buffers.map(({ dtype, layout }): Texture => {
-    const { width, height, R: layers } = layout;
-    const data = texelsOver(formatOf[dtype], new ArrayBuffer(texelCount(layout) * 4), texelCount(layout));
+    const { width, height, layers } = textureOf(layout);
+    const size = width * height * layers * 4;
+    const data = texelsOver(formatOf[dtype], new ArrayBuffer(size * 4), size);
     return { width, height, layers, data: data.fill(formatOf[dtype] === "f32" ? NaN : 0x5eadbeef) };
   });
   plan.leaves.forEach((b, i) => {
-    if (b >= 0) pack(plan.buffers[b]!.layout, arrayOf(leaves[i]!.node), textures[b]!.data);
+    if (b >= 0) writePart(textures[b]!, plan.buffers[b]!, arrayOf(leaves[i]!.node));
   });
+  for (const draw of plan.draws) {
+    const [first, ...others] = draw.flatMap((k) => plan.kernels[k]!.stores.map((s) => s.buffer)) as [number];
+    if (plan.buffers[first]!.layout.place !== null) for (const b of others) textures[b] = textures[first]!;
+  }
   const draws: Interpretation["draws"][number][] = [];
   let fetches = 0;
   let outOfRangeFetches = 0;
   const warnings: Record<string, number> = {};
-  for (const kernel of plan.kernels) {
-    if (numel(kernel.shape) === 0) continue;
-    const program = generate(kernel, profile);
+  for (const draw of plan.draws) {
+    const kernels = draw.map((k) => plan.kernels[k]!);
+    if (kernels.every((k) => numel(k.shape) === 0)) continue;
+    const program = generate(kernels, profile);
     const source = rewritten(program.source);
     let shader = shaders.get(source);
     if (shader === undefined) shaders.set(source, (shader = readShader(source)));
@@ -182,7 +196,7 @@ export function interpretPlan(
       ...Array<number>((4 - (values.length % 4)) % 4).fill(0),
     ];
     const number = (slot: number): number => {
-      const n = kernel.numbers[slot]!;
+      const n = program.numbers[slot]!;
       const v = roundTo(n.dtype, n.kind === "count" ? n.value : numbers[n.uniform]!);
       return n.dtype === "u32" ? v | 0 : v;
     };
@@ -197,9 +211,9 @@ export function interpretPlan(
       height: program.height,
       uniforms: numbersOf,
       textures: Object.fromEntries(
-        kernel.loads.map((l, i) => {
-          const { width, height, layers } = textures[l.buffer]!;
-          return [`t${i}`, { ...textures[l.buffer]!, touched: (touched[i] = new Uint8Array(width * height * layers)) }];
+        program.loads.map((b, i) => {
+          const { width, height, layers } = textures[b]!;
+          return [`t${i}`, { ...textures[b]!, touched: (touched[i] = new Uint8Array(width * height * layers)) }];
         }),
       ),
     });
@@ -208,18 +222,46 @@ export function interpretPlan(
     fetches += report.fetches;
     outOfRangeFetches += report.outOfRangeFetches;
     for (const [what, n] of Object.entries(report.warnings)) warnings[what] = (warnings[what] ?? 0) + n;
-    program.targets.forEach(({ store, layer }, i) => {
-      const { data, width, height } = textures[kernel.stores[store]!.buffer]!;
+    program.targets.forEach(({ buffer, layer }, i) => {
+      const { data, width, height } = textures[buffer]!;
       data.set(report.outputs[`o${i}`]!, layer * width * height * 4);
     });
   }
   const values = plan.roots.map((b) => {
     const { dtype, layout } = plan.buffers[b]!;
     const out = hostArray(dtype, numel(layout.shape));
-    unpack(layout, textures[b]!.data, out);
+    unpack(layout, partOf(textures[b]!, plan.buffers[b]!), out);
     return out;
   });
   return { values, draws, fetches, outOfRangeFetches, warnings };
+}
+
+/** The texels of a value, which may share its texture, in an array of their own. */
+function partOf({ width, height, data }: Texture, { dtype, layout }: PlanBuffer): Texels {
+  const { y, z } = layout.place ?? { y: 0, z: 0 };
+  const part = texelsOver(formatOf[dtype], new ArrayBuffer(texelCount(layout) * 4), texelCount(layout));
+  eachRow(layout, (to, row, layer) => {
+    const from = ((layer + z) * height + row + y) * width * 4;
+    part.set(data.subarray(from, from + layout.width * 4), to);
+  });
+  return part;
+}
+
+function writePart(texture: Texture, buffer: PlanBuffer, values: HostArray): void {
+  const { layout } = buffer;
+  const { y, z } = layout.place ?? { y: 0, z: 0 };
+  const part = partOf(texture, buffer);
+  pack(layout, values, part);
+  eachRow(layout, (from, row, layer) => {
+    const to = ((layer + z) * texture.height + row + y) * texture.width * 4;
+    texture.data.set(part.subarray(from, from + layout.width * 4), to);
+  });
+}
+
+function eachRow({ width, height, R }: Layout, visit: (at: number, row: number, layer: number) => void): void {
+  for (let layer = 0; layer < R; layer++) {
+    for (let row = 0; row < height; row++) visit((layer * height + row) * width * 4, row, layer);
+  }
 }
 
 export interface Tolerance {

@@ -9,7 +9,7 @@ import { InvariantError } from "../../ir/errors.ts";
 import type { Kernel } from "../../ir/kernel.ts";
 import type { Address } from "../../ir/layout.ts";
 import type { DeviceProfile } from "../../ir/plan.ts";
-import { generate, type When } from "./generate.ts";
+import { observe, type When } from "./generate.ts";
 
 /** Of one draw or of many. */
 export interface Work {
@@ -51,7 +51,7 @@ export function countDraw(kernel: Kernel, profile: DeviceProfile): Work {
   };
   let [fetches, macs] = [0, 0];
   const read = kernel.loads.map(({ layout: { width, height, R } }) => new Marks(width, height, R));
-  const { targets, counts } = generate(kernel, profile, {
+  const counts = observe(kernel, profile, {
     fetches(buffer, at, when) {
       fetches += runs(when);
       fragments.mark(read[buffer]!, at, when, runs(when));
@@ -62,7 +62,7 @@ export function countDraw(kernel: Kernel, profile: DeviceProfile): Work {
   });
   return {
     fragments: fragments.count,
-    texelsWritten: fragments.count * targets.length,
+    texelsWritten: fragments.count * kernel.stores.length * kernel.layout.R,
     texelsRead: read.reduce((n, m) => n + m.count, 0),
     fetches,
     gathers: counts.gathers,

@@ -27,14 +27,15 @@ import {
 import type { DType } from "../../ir/dtype.ts";
 import { InvariantError } from "../../ir/errors.ts";
 import type { Accumulator, Expr, Kernel, Phase } from "../../ir/kernel.ts";
-import { addressOf, type Address } from "../../ir/layout.ts";
-import type { GlslFunction, GlslType } from "../../ir/node.ts";
+import { addressOf, textureOf, type Address } from "../../ir/layout.ts";
+import type { GlslType } from "../../ir/node.ts";
 import type { DeviceProfile } from "../../ir/plan.ts";
+import { Declarations } from "./declarations.ts";
 import { dependence, type Depends } from "./depends.ts";
 import { guardsOf } from "./guards.ts";
 import { planLoops } from "./loops.ts";
 import type { ShaderProgram } from "./program.ts";
-import { conditionText, indexText, literal, samplerOf, typeOf, type AtomText } from "./spell.ts";
+import { conditionText, indexText, literal, typeOf, type AtomText } from "./spell.ts";
 
 /** When lines run: in which loops, and where which conditions on rows and loops hold. */
 export interface When {
@@ -49,15 +50,97 @@ export interface Observer {
   accumulates(lanes: 1 | 4, when: When): void;
 }
 
-export function generate(kernel: Kernel, profile: DeviceProfile, observer: Observer | null = null): ShaderProgram {
-  const program = new Generator(kernel, profile, observer).program();
-  if (program.targets.length > profile.maxDrawBuffers) {
-    throw new InvariantError(
-      `a kernel of ${program.targets.length} targets on a device of ${profile.maxDrawBuffers}`,
-      program.source,
+/**
+ * The program of a draw. Kernels that share one write parts of one texture: which part a fragment is in tells which
+ * kernel it runs, and what lies between the parts is never read.
+ */
+export function generate(kernels: readonly Kernel[], profile: DeviceProfile): ShaderProgram {
+  const [first] = kernels as readonly [Kernel];
+  const program = first.layout.place === null ? alone(first, profile) : together(kernels, profile);
+  if (program.targets.length <= profile.maxDrawBuffers) return program;
+  throw new InvariantError(
+    `a kernel of ${program.targets.length} targets on a device of ${profile.maxDrawBuffers}`,
+    program.source,
+  );
+}
+
+/** Spells a kernel for `observer` alone. */
+export function observe(kernel: Kernel, profile: DeviceProfile, observer: Observer): ShaderProgram["counts"] {
+  return new Generator(kernel, profile, new Declarations(), observer).write().counts;
+}
+
+function alone(kernel: Kernel, profile: DeviceProfile): ShaderProgram {
+  const declared = new Declarations();
+  const written = new Generator(kernel, profile, declared, null).write();
+  const { width, height } = kernel.layout;
+  const targets = targetsOf(kernel);
+  const source = [
+    ...declared.header(
+      written.summary,
+      kernel.stores.flatMap((s) => Array<DType>(kernel.layout.R).fill(s.dtype)),
+    ),
+    "void main() {",
+    ...written.body.map((l) => `  ${l}`),
+    "}",
+    "",
+  ].join("\n");
+  return { source, ...declared.bindings(), targets, width, height, counts: written.counts };
+}
+
+const targetsOf = ({ stores, layout }: Kernel): ShaderProgram["targets"] =>
+  stores.flatMap(({ buffer }) => Array.from({ length: layout.R }, (_, layer) => ({ buffer, layer })));
+
+/** The program of a kernel for another of the same key (key.ts): it differs in which buffers and numbers it takes. */
+export const boundTo = (kernel: Kernel, program: ShaderProgram): ShaderProgram => ({
+  ...program,
+  loads: kernel.loads.map((l) => l.buffer),
+  numbers: kernel.numbers,
+  targets: targetsOf(kernel),
+});
+
+function together(kernels: readonly Kernel[], profile: DeviceProfile): ShaderProgram {
+  const declared = new Declarations();
+  const [first] = kernels as readonly [Kernel];
+  const summary: string[] = [];
+  const body: string[] = ["ivec2 q = ivec2(gl_FragCoord.xy);"];
+  const counts = { gathers: 0, fetches: 0 };
+  let targets = 0;
+  kernels.forEach((kernel, ordinal) => {
+    const { place, width, height, R } = kernel.layout;
+    if (place === null) throw new InvariantError("a kernel that shares a draw has no place in its texture");
+    const from = declared.whole(`first row ${ordinal}`, place.y);
+    const end = declared.whole(`last row ${ordinal}`, place.y + height);
+    const written = new Generator(kernel, profile, declared, null).write();
+    summary.push(...written.summary);
+    counts.gathers += written.counts.gathers;
+    counts.fetches = Math.max(counts.fetches, written.counts.fetches);
+    targets = Math.max(targets, ...kernel.stores.map((s) => s.target + R));
+    body.push(
+      `if (q.x < ${width} && q.y >= ${from} && q.y < ${end}) {`,
+      `  ivec2 p = ivec2(q.x, q.y - ${from});`,
+      ...written.body.map((l) => `  ${l}`),
+      "}",
     );
-  }
-  return program;
+  });
+  const { buffer, dtype } = first.stores[0]!;
+  const { width, height } = textureOf(first.layout);
+  const source = [
+    ...declared.header(summary, Array<DType>(targets).fill(dtype)),
+    "void main() {",
+    ...Array.from({ length: targets }, (_, i) => `  o${i} = ${typeOf(dtype, 4).value}(${literal(0, dtype)});`),
+    ...body.map((l) => `  ${l}`),
+    "}",
+    "",
+  ].join("\n");
+  const all = Array.from({ length: targets }, (_, layer) => ({ buffer, layer }));
+  return { source, ...declared.bindings(), targets: all, width, height, counts };
+}
+
+/** What a kernel's part of `main` says. */
+interface Written {
+  readonly summary: readonly string[];
+  readonly body: readonly string[];
+  readonly counts: ShaderProgram["counts"];
 }
 
 const LANES = [0, 1, 2, 3] as const;
@@ -100,12 +183,11 @@ class Generator {
   private readonly observer: Observer | null;
   private readonly depends: Depends;
   private readonly names = new Map<Axis, string>();
-  private readonly extents: Axis[] = [];
-  private readonly floats: number[] = [];
-  private readonly ints: number[] = [];
-  /** Loads whose texture's height the text must not name. */
-  private readonly heights: number[] = [];
-  private readonly functions = new Map<string, string>();
+  private readonly declared: Declarations;
+  /** Sampler of each load. */
+  private readonly samplers: readonly number[];
+  /** What the kernel's first number is among the program's. */
+  private readonly firstNumber: number;
   private readonly split: Axis | null;
   /** The split axis' high part: a fragment's tile. */
   private readonly tile: Axis | null;
@@ -122,10 +204,13 @@ class Generator {
   private fetches = 0;
   private readonly widths = new Map<number, 1 | 4>();
 
-  constructor(kernel: Kernel, profile: DeviceProfile, observer: Observer | null) {
+  constructor(kernel: Kernel, profile: DeviceProfile, declared: Declarations, observer: Observer | null) {
     this.kernel = kernel;
     this.profile = profile;
     this.observer = observer;
+    this.declared = declared;
+    this.samplers = kernel.loads.map((l) => declared.sampler(l));
+    this.firstNumber = declared.take(kernel.numbers);
     this.depends = dependence(kernel);
     const { layout } = kernel;
     this.split = layout.split < 0 ? null : kernel.rows[layout.split]!;
@@ -142,54 +227,22 @@ class Generator {
     this.column = { id: -1, name: "c", extent: layout.W, bound: layout.W, role: "col" };
   }
 
-  program(): ShaderProgram {
+  write(): Written {
     const { kernel } = this;
     this.scopes = [{ lines: [], memo: new Map(), when: always }];
     kernel.phases.forEach((p, i) => this.phase(p, i));
     const results: string[] = [];
-    const targets: { store: number; layer: number }[] = [];
-    kernel.stores.forEach((s, store) => {
+    for (const s of kernel.stores) {
       for (let row = 0; row < this.rows; row++) {
-        const value = this.wide(this.spell(s.value, { row, step: null }), kernel.dtype);
-        results.push(`o${targets.length} = ${value};`);
-        targets.push({ store, layer: row });
+        const value = this.wide(this.spell(s.value, { row, step: null }), s.dtype);
+        results.push(`o${s.target + row} = ${value};`);
       }
-    });
-    const body = [...this.coordinates(), ...this.scopes[0]!.lines, ...results];
+    }
     return {
-      source: [
-        ...this.header(targets.length),
-        ...this.functions.values(),
-        "void main() {",
-        ...body.map((l) => `  ${l}`),
-        "}",
-        "",
-      ].join("\n"),
-      samplers: kernel.loads.length,
-      extents: this.extents.map((a) => a.extent),
-      floats: this.floats,
-      ints: this.ints,
-      heights: this.heights.map((b) => 1 / kernel.loads[b]!.layout.height),
-      targets,
-      width: kernel.layout.width,
-      height: kernel.layout.height,
+      summary: this.summary(),
+      body: [...this.coordinates(), ...this.scopes[0]!.lines, ...results],
       counts: { gathers: this.gathers, fetches: this.fetches },
     };
-  }
-
-  // The parts of the text around the statements.
-
-  private header(targets: number): string[] {
-    const { kernel } = this;
-    const vectors = (n: number): number => Math.ceil(n / 4);
-    const out = ["#version 300 es", "precision highp float;", "precision highp int;", ...this.summary()];
-    kernel.loads.forEach((l, i) => out.push(`uniform highp ${samplerOf(l.dtype)} t${i};`));
-    if (this.extents.length > 0) out.push(`uniform ivec4 e[${vectors(this.extents.length)}];`);
-    if (this.floats.length > 0) out.push(`uniform vec4 u[${vectors(this.floats.length)}];`);
-    if (this.ints.length > 0) out.push(`uniform ivec4 n[${vectors(this.ints.length)}];`);
-    if (this.heights.length > 0) out.push(`uniform vec4 h[${vectors(this.heights.length)}];`);
-    for (let i = 0; i < targets; i++) out.push(`layout(location = ${i}) out ${typeOf(kernel.dtype, 4).value} o${i};`);
-    return out;
   }
 
   /**
@@ -214,7 +267,7 @@ class Generator {
     const usesRows = rowNames.some((n) => n !== undefined);
     const columnName = this.names.get(this.column);
     if (!usesRows && columnName === undefined) return out;
-    out.push("ivec2 p = ivec2(gl_FragCoord.xy);");
+    if (layout.place === null) out.push("ivec2 p = ivec2(gl_FragCoord.xy);");
     const panels = layout.P > 1;
     const shift = Math.log2(layout.P);
     const width: Axis = { ...this.column, id: -3, bound: Infinity };
@@ -253,26 +306,8 @@ class Generator {
     return name;
   };
 
-  private extentOf(axis: Axis): string {
-    let at = this.extents.indexOf(axis);
-    if (at < 0) at = this.extents.push(axis) - 1;
-    return `e[${at >> 2}].${COMPONENTS[at & 3]}`;
-  }
-
   private number(slot: number): string {
-    const { dtype } = this.kernel.numbers[slot]!;
-    const list = dtype === "i32" || dtype === "u32" ? this.ints : this.floats;
-    let at = list.indexOf(slot);
-    if (at < 0) at = list.push(slot) - 1;
-    const text = `${list === this.ints ? "n" : "u"}[${at >> 2}].${COMPONENTS[at & 3]}`;
-    return dtype === "u32" ? `uint(${text})` : text;
-  }
-
-  private need(f: GlslFunction, t: GlslType): void {
-    const key = `${f.name} ${t.value}`;
-    if (this.functions.has(key)) return;
-    for (const e of f.needs ?? []) this.need(e, t);
-    this.functions.set(key, f.source(t));
+    return this.declared.number(this.firstNumber + slot);
   }
 
   private fresh(prefix: string): string {
@@ -341,7 +376,7 @@ class Generator {
   }
 
   private bound(axis: Axis): string {
-    return axis.bound === Infinity ? this.extentOf(axis) : String(axis.extent);
+    return axis.bound === Infinity ? this.declared.extent(axis) : String(axis.extent);
   }
 
   /** Whole trips of `unroll` steps, then what is left: step by step if the extent is a uniform, spelled out if not. */
@@ -428,7 +463,7 @@ class Generator {
     this.observer?.accumulates(lanes, scope.when);
     const value = this.spell(a.value, place);
     const name = this.accumulatorName(a.id, place.row, "s");
-    for (const f of a.op.needs ?? []) this.need(f, typeOf(a.value.dtype, lanes));
+    for (const f of a.op.needs ?? []) this.declared.need(f, typeOf(a.value.dtype, lanes));
     if (a.op.form === "fold") {
       const t = typeOf(a.dtype, lanes);
       const x = this.convert(this.widen(value, a.value.dtype, lanes), a.value.dtype, a.dtype, lanes);
@@ -499,7 +534,7 @@ class Generator {
         const operands = e.operands.map((x) => this.spell(x, place));
         const last = e.operands[e.operands.length - 1]!.dtype;
         const t = typeOf(last, lanes);
-        for (const f of e.op.needs ?? []) this.need(f, t);
+        for (const f of e.op.needs ?? []) this.declared.need(f, t);
         const text = e.op.glsl(
           operands.map((x, i) => primary(this.widen(x, e.operands[i]!.dtype, lanes))),
           t,
@@ -607,7 +642,7 @@ class Generator {
   /** One component of a texel by a lane known only on the device; never by dynamic indexing, which drivers get wrong. */
   private pick(texel: string, lane: Index, dtype: DType): string {
     const t = typeOf(dtype, 4);
-    this.functions.set(
+    this.declared.define(
       `pick ${t.value}`,
       `${t.element} pick(${t.value} v, int i) { return i < 2 ? (i < 1 ? v.x : v.y) : (i < 3 ? v.z : v.w); }`,
     );
@@ -630,28 +665,38 @@ class Generator {
     return name;
   }
 
-  private texel(buffer: number, { x, y, layer }: Address<Index>): string {
-    return `texelFetch(t${buffer}, ivec3(${[x, y, layer].map((i) => this.textOf(i)).join(", ")}), 0)`;
+  private texel(buffer: number, address: Address<Index>): string {
+    const { x, y, layer } = this.inTexture(buffer, address);
+    return `texelFetch(t${this.samplers[buffer]!}, ivec3(${this.textOf(x)}, ${y}, ${this.textOf(layer)}), 0)`;
   }
 
   /** Nearest sampling at a texel's centre; what it costs outside loops is the same. */
-  private sampled(buffer: number, { x, y, layer }: Address<Index>): string {
+  private sampled(buffer: number, address: Address<Index>): string {
     const { layout } = this.kernel.loads[buffer]!;
-    const centre = (i: Index, size: number | null): string => {
-      if (size === null) return `(float(${this.textOf(i)}) + 0.5) * ${this.inverseHeight(buffer)}`;
-      if (isConstant(i)) return literal((i.offset + 0.5) / size, "f32");
-      return `(float(${this.textOf(i)}) + 0.5) * ${literal(1 / size, "f32")}`;
-    };
+    const { width, height } = textureOf(layout);
+    const { x, y, layer } = this.inTexture(buffer, address);
+    const centre = (i: Index, size: number): string =>
+      isConstant(i)
+        ? literal((i.offset + 0.5) / size, "f32")
+        : `(float(${this.textOf(i)}) + 0.5) * ${literal(1 / size, "f32")}`;
+    const isFixed = layout.rows.length === 0 && layout.place === null;
+    const row = isFixed
+      ? centre(address.y, height)
+      : `(float(${y}) + 0.5) * ${this.declared.inverseHeight(this.samplers[buffer]!)}`;
     const z = isConstant(layer) ? literal(layer.offset, "f32") : `float(${this.textOf(layer)})`;
-    const height = layout.rows.length === 0 ? layout.height : null;
-    return `textureLod(t${buffer}, vec3(${centre(x, layout.width)}, ${centre(y, height)}, ${z}), 0.0)`;
+    return `textureLod(t${this.samplers[buffer]!}, vec3(${centre(x, width)}, ${row}, ${z}), 0.0)`;
   }
 
-  /** A texture's height follows the outermost extent, so it is a uniform as that is. */
-  private inverseHeight(buffer: number): string {
-    let at = this.heights.indexOf(buffer);
-    if (at < 0) at = this.heights.push(buffer) - 1;
-    return `h[${at >> 2}].${COMPONENTS[at & 3]}`;
+  /** An address within a value as one within its texture; the row is text. */
+  private inTexture(buffer: number, { x, y, layer }: Address<Index>): { x: Index; y: string; layer: Index } {
+    const first = this.declared.firstRow(this.samplers[buffer]!);
+    const row = this.textOf(y);
+    const z = this.kernel.loads[buffer]!.layout.place?.z ?? 0;
+    return {
+      x,
+      y: first === null ? row : isConstant(y) && y.offset === 0 ? first : `${row} + ${first}`,
+      layer: z === 0 ? layer : add(layer, constant(z)),
+    };
   }
 
   /** The scope of the innermost loop that placed indices run in. */

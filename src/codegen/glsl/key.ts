@@ -8,7 +8,7 @@ import type { Expr, Kernel } from "../../ir/kernel.ts";
 import type { Attrs } from "../../ir/node.ts";
 
 export function kernelKey(kernel: Kernel): string {
-  const out: string[] = [kernel.layout.text, kernel.dtype, axesKey(kernel.rows), axesKey(kernel.cols)];
+  const out: string[] = [kernel.layout.text, axesKey(kernel.rows), axesKey(kernel.cols)];
   for (const { dtype, layout } of kernel.loads) out.push(dtype, layout.text);
   for (const { dtype } of kernel.numbers) out.push(dtype);
   const seen = new Set<Expr>();
@@ -26,7 +26,7 @@ export function kernelKey(kernel: Kernel): string {
       );
     }
   }
-  for (const { value, label } of kernel.stores) out.push(`store ${add(value)}`, label);
+  for (const { value, dtype, label } of kernel.stores) out.push(`store ${add(value)} ${dtype}`, label);
   return out.join("\n");
 }
 

@@ -14,5 +14,6 @@ export const cpuProfile = (off: readonly string[]): DeviceProfile => ({
   tile: 1,
   unroll: 4,
   fetch: "texelFetch",
-  off,
+  // It has no textures.
+  off: [...off, "packs"],
 });
