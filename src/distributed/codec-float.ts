@@ -24,7 +24,7 @@ export const bytesOf = (values: Float32Array | Uint16Array): Uint8Array<ArrayBuf
 export const f32: Codec = {
   lossy: false,
   bytes: (count) => 4 * count,
-  encode: (values) => bytesOf(values).slice(),
+  encode: bytesOf,
   decode(payload, count) {
     checkBytes("f32", payload, 4 * count);
     return aligned(payload, Float32Array);

@@ -16,7 +16,7 @@ export interface Codec {
   readonly lossy: boolean;
   /** Bytes of `count` values, or the most there may be where the payload says itself how many it has. */
   bytes(count: number): number;
-  /** values: [count] of f32. The result is as long as it says itself. */
+  /** values: [count] of f32. The result may share their memory: it is copied into a frame at once. */
   encode(values: Float32Array): Uint8Array<ArrayBuffer>;
   /**
    * [count] values, in an array of their own or over the payload's memory, which is then theirs. Throws WireError where
