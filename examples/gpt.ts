@@ -43,7 +43,7 @@ export class GPT extends nn.Module {
   blocks: Block[];
   ln: nn.LayerNorm;
 
-  constructor(letters: number, { width = 128, heads = 4, layers = 4 }: Size = {}) {
+  constructor(letters: number, { width = 96, heads = 4, layers = 3 }: Size = {}) {
     super();
     const rope = new nn.RotaryEmbedding(width / heads);
     this.wte = new nn.Embedding(letters, width);
@@ -68,9 +68,9 @@ interface Size {
 }
 
 /** Gives the validation loss, in nats a letter, of the last tenth of the text. */
-export async function main({ steps = 1000, seed = 0, report = printing(50), ...size }: Run & Size = {}) {
+export async function main({ steps = 1200, seed = 0, report = printing(50), ...size }: Run & Size = {}) {
   manualSeed(seed);
-  const { batch = 32, length = 64 } = size;
+  const { batch = 12, length = 64 } = size;
   const text = await shakespeare();
   const letters = [...new Set(text)].sort();
   const ids = Int32Array.from(text, (letter) => letters.indexOf(letter));
