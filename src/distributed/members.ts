@@ -19,7 +19,7 @@ export interface Member {
   /** Samples it takes a step. */
   batch: number;
   /** The state it says it has, when it last came. */
-  at: { readonly term: number; readonly step: number } | null;
+  at: { readonly term: number; readonly step: number; readonly hash: string } | null;
   /** When its connection was lost. */
   lostAt: number;
   /** Contributions that had to be thrown away. */

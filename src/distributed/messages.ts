@@ -124,7 +124,7 @@ const offer = { step: u32, count: u32, states: whole(8), hash, left };
 
 /** What workers say. */
 const fromWorkers = {
-  hello: record({ name, session: orNull(text(64)), at: orNull(record({ term: u32, step: u32, attempt: u16 })) }),
+  hello: record({ name, session: orNull(text(64)), at: orNull(record({ term: u32, step: u32, hash })) }),
   /** The model a worker trains, and how; `batch`: samples it takes a step. */
   register: record({ model, data: orNull(data), codec, batch: u32 }),
   /** It waits for samples. */

@@ -242,7 +242,7 @@ export class Participant {
   /** A connection is there: says hello. */
   connected(send: (bytes: Bytes) => void): void {
     this.#send = send;
-    const at = this.#isShared ? { term: this.#term, step: this.step, attempt: 0 } : null;
+    const at = this.#isShared ? { term: this.#term, step: this.step, hash: this.replica.hash() } : null;
     this.#say({ kind: "hello", name: this.#name, session: this.#session, at });
   }
 

@@ -74,8 +74,10 @@ export interface RoomOptions {
   readonly resumeMs?: number;
   /** How long a lost connection keeps its slot. Default 30,000 ms. */
   readonly sessionMs?: number;
-  /** How long a restarted server waits for workers that know more than it does. Default 3000 ms. */
+  /** How long a server without a journal waits for other workers when the first one comes that has a state. Default 3000 ms. */
   readonly gatherMs?: number;
+  /** How long one with a journal waits for a worker that has the last step it knows of. Default 15,000 ms. */
+  readonly searchMs?: number;
   /** Samples of a step over all workers; null: each worker takes its own batch. Default null. */
   readonly globalBatch?: number | null;
   /** Every how many steps workers say their hash. Default 10. */
@@ -97,6 +99,7 @@ const defaults = {
   resumeMs: 500,
   sessionMs: 30_000,
   gatherMs: 3000,
+  searchMs: 15_000,
   globalBatch: null,
   hashEvery: 10,
   saveEvery: 0,
@@ -428,6 +431,10 @@ export class Room {
     if (this.#plan === null) this.#take(plan);
     member.batch = Math.max(1, batch);
     member.stage = "registered";
+    if (!this.#hasCommitted && this.#step !== null && stepOf(member) > this.step) {
+      // It comes late and knows more than all the others: what was begun without it is given up.
+      this.#drop(this.#inSlots(this.#step.round.roster.slots), "a worker has a later state");
+    }
     if (this.#isFinished) {
       this.#heal(member);
       this.#say([member], { kind: "finish" });
@@ -446,7 +453,7 @@ export class Room {
   /** Whether the replica is the run's state; begins to take over a worker's where one knows more. */
   #findState(): boolean {
     const asked = this.members.in("registered").filter(({ peer }) => peer !== null);
-    const { lastStep, gatherMs } = this.#options;
+    const { lastStep, gatherMs, searchMs } = this.#options;
     if (this.#hasCommitted) {
       if (this.#isCurrent || asked.length === 0) return true;
       // The rule is not known here: those who hold the state after the last step have it.
@@ -457,10 +464,11 @@ export class Room {
     }
     const best = asked.reduce<Member | null>((a, b) => (a === null || stepOf(b) > stepOf(a) ? b : a), null);
     if (best === null) return this.#isCurrent;
-    const known = Math.max(lastStep, this.#isCurrent ? this.step : 0);
-    const isPatient = this.#now - (this.#firstSeenAt ?? this.#now) < gatherMs;
-    if (isPatient && (stepOf(best) < known || (stepOf(best) > 0 && !this.#isCurrent && lastStep === 0))) return false;
-    if (isPatient && stepOf(best) === 0 && known > 0) return false;
+    if (this.#isCurrent && this.step >= Math.max(lastStep, stepOf(best))) return true;
+    const waited = this.#now - (this.#firstSeenAt ?? this.#now);
+    // Somebody may be on the way back who has what was committed last.
+    if (stepOf(best) < Math.max(lastStep, this.#isCurrent ? this.step : 0) && waited < searchMs) return false;
+    if (lastStep === 0 && !this.#isCurrent && stepOf(best) > 0 && waited < gatherMs) return false;
     if (this.#isCurrent && stepOf(best) <= this.step) return true;
     this.#askDonor(best);
     return false;
@@ -491,8 +499,17 @@ export class Room {
     const { fetch } = adoption;
     fetch.accept(frame);
     if (!fetch.isDone) return this.#pull(member, fetch);
+    this.settle();
     this.#replica!.load(fetch.state());
+    // Who was given an earlier state, or began with it, is given this one.
+    if (!this.#hasCommitted) {
+      for (const other of this.members.in("idle", "ready", "passed", "healing")) {
+        other.stage = "registered";
+        other.at = null;
+      }
+    }
     this.#committed = fetch.offer.step;
+    this.#hash = null;
     this.#isCurrent = true;
     this.#adoption = null;
     const { data } = this.#plan!;
@@ -515,10 +532,10 @@ export class Room {
 
   /** A registered member takes part from here on: with its own state where that is the run's, else with ours. */
   #welcome(member: Member): void {
-    if (member.at?.step === this.step) {
+    this.settle();
+    // The same step is not the same state: a run may have begun anew.
+    if (member.at?.step === this.step && member.at.hash === this.#replica!.hash()) {
       member.stage = "idle";
-      this.settle();
-      this.#hash ??= { step: this.step, hash: this.#replica!.hash() };
       this.#say([member], { kind: "keep", step: this.step });
       this.#catchUp(member);
     } else this.#heal(member);

@@ -5,6 +5,7 @@
  */
 import { addWork, noWork, type Work } from "../codegen/glsl/count.ts";
 import type { CompileRequest, Device, Executable } from "../ir/device.ts";
+import { DeviceError } from "../ir/errors.ts";
 import type { DeviceProfile } from "../ir/plan.ts";
 import type { Capabilities } from "./capabilities.ts";
 import type { PlanInfo } from "./compile.ts";

@@ -11,7 +11,7 @@
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Workshop, type Program } from "./processes.ts";
+import { Workshop, type Line, type Program } from "./processes.ts";
 import { randomNumbers } from "./simulation.ts";
 
 const EPOCHS = 1;
@@ -19,10 +19,10 @@ const SAMPLES = 600;
 const WORKERS = 3;
 /** A run that takes longer hangs. */
 const RUN_MS = 110_000;
-const ROOM = { minWorkers: 1, saveEvery: 7, minDeadlineMs: 300, firstDeadlineMs: 3000, gatherMs: 1500, hashEvery: 3 };
+const ROOM = { minWorkers: 1, saveEvery: 7, minDeadlineMs: 300, firstDeadlineMs: 3000, hashEvery: 3 };
 
 /** What stands between a worker and the server, and can cut, hold and truncate. */
-class Line {
+class Cable {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #target: number;
@@ -58,7 +58,7 @@ class Line {
     return (this.#server.address() as AddressInfo).port;
   }
   cut(): void {
-    for (const pair of [...this.#pairs]) for (const socket of pair) socket.destroy();
+    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
   }
   /** Cuts after so many more bytes, in the middle of whatever they are. */
   truncate(bytes: number): void {
@@ -79,7 +79,7 @@ class Line {
 
 interface Member {
   readonly program: Program;
-  readonly line: Line;
+  readonly line: Cable;
   isDead: boolean;
 }
 
@@ -109,7 +109,7 @@ class ChaosRun {
   }
 
   async #join(): Promise<void> {
-    const line = new Line(this.#port);
+    const line = new Cable(this.#port);
     const port = await line.open();
     const job = { folder: null, samples: SAMPLES, tests: 10, batchSize: 4, epochs: EPOCHS, hidden: 16, pauseMs: 60 };
     const program = this.#workshop.start("worker", [JSON.stringify(job)], {
@@ -213,9 +213,15 @@ class ChaosRun {
       }
     }
     const logged = this.#servers.flatMap(({ lines }) => lines);
-    const commits = new Map(
-      logged.filter(({ event }) => event === "commit").map((line) => [Number(line["step"]), line]),
-    );
+    const commits = new Map<number, Line>();
+    for (const { lines } of this.#servers) {
+      // What this server did not take over was committed to nobody who lives.
+      const began = lines.find(({ event }) => event === "commit");
+      if (began !== undefined) {
+        for (const step of commits.keys()) if (step >= Number(began["step"])) commits.delete(step);
+      }
+      for (const line of lines) if (line["event"] === "commit") commits.set(Number(line["step"]), line);
+    }
     const seen = Array.from({ length: EPOCHS }, () => new Uint8Array(SAMPLES));
     for (let step = 1; step <= commits.size; step++) {
       const commit = commits.get(step);
