@@ -266,4 +266,5 @@ try {
 }
 console.log(`${injected} faults injected`);
 console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed > 0 ? 1 : 0;
+// Timers of runs that are over are nothing to wait for.
+process.exit(failed > 0 ? 1 : 0);
