@@ -37,7 +37,10 @@ const programsOf = ({ plans }: Counts): number => plans.reduce((n, { plan }) => 
 /** The first group of `at` with the number in the place of what stands there, in as many columns. */
 function figure(text: string, at: RegExp, n: number): string {
   expect(text).toMatch(at);
-  return text.replace(at, (_, before: string, old: string) => before + String(n).padStart(old.length));
+  return text.replace(
+    at,
+    (_, before: string, old: string) => before + String(n).padStart(old.startsWith(" ") ? old.length : 0),
+  );
 }
 
 describe("README", () => {
