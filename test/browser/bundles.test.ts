@@ -10,8 +10,11 @@ import { openPage, openStage, type Stage } from "./chromium.ts";
 import { readDocument } from "../docs/markdown.ts";
 import { bundleProgram, repository } from "./site.ts";
 
-/** The README says this number; what raises it must be worth it. The aim is 60,000; jax-js says 80 kB of itself. */
-const MOST_BYTES = 80_000;
+/**
+ * What raises it must be worth it. The aim is 60,000; jax-js says 80 kB of itself. Contexts that are lost and come back,
+ * plans that are recorded, what is said when memory is short and draws that share a texture raised it from 80,000.
+ */
+const MOST_BYTES = 92_000;
 /**
  * esbuild keeps every member of a namespace that is exported again; bundlers that look into it come to the other. So
  * this one grows with each layer, loss, optimizer and schedule there is: PyTorch's, as of here.
