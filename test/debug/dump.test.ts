@@ -55,7 +55,8 @@ describe("the dump of the main job's step", () => {
 
   it("says what each draw costs, and all of them", () => {
     const { counts, kernels } = index;
-    const sum = (of: "fetches" | "texelsWritten" | "macs"): number => kernels.reduce((n, k) => n + (k.work?.[of] ?? 0), 0);
+    const sum = (of: "fetches" | "texelsWritten" | "macs"): number =>
+      kernels.reduce((n, k) => n + (k.work?.[of] ?? 0), 0);
     expect(counts).toMatchObject({ draws: 9, fetches: sum("fetches"), texelsWritten: sum("texelsWritten") });
     // Of the step's multiply-adds most are those of 64 x 784 x 128, forward and in the weight's gradient.
     expect(sum("macs")).toBeGreaterThan(2 * 64 * 784 * 128);
