@@ -6,14 +6,13 @@ import { reduce, type Node, type ReduceDefinition } from "../ir/node.ts";
 import { sum } from "../ir/ops/broadcast.ts";
 import { amax } from "../ir/ops/reduce.ts";
 import { pad, reshape } from "../ir/ops/view.ts";
-import { numel } from "../ir/shape.ts";
 import { rewrite, type OnHit, type Rule } from "./rewrite.ts";
 import { example } from "./example.ts";
 
 /** Steps that one fragment takes rather than leave some to another draw: a draw costs as much. */
 const LONG = 1024;
 /** A whole axis may be kept where it gives up to so many times the parts that are needed. */
-const GENEROUS = 16;
+const GENEROUS = 4;
 /** Fewest steps of a part. */
 const SHORT = 16;
 
@@ -43,8 +42,9 @@ const makeRule = (fragments: number): Rule => ({
     if (op.kind !== "reduce" || op.form !== "fold") return null;
     const x = n.inputs[0]!;
     const axes = n.attrs["axes"] as readonly number[];
-    const steps = axes.reduce((product, a) => product * x.shape[a]!, 1);
-    const parts = Math.min(Math.ceil((4 * fragments) / Math.max(numel(n.shape), 1)), Math.floor(steps / SHORT));
+    const steps = axes.reduce((product, a, i) => product * seen(x.shape[a]!, i), 1);
+    const results = n.shape.reduce((product, e, i) => product * seen(e, i), 1);
+    const parts = Math.min(Math.ceil((4 * fragments) / Math.max(results, 1)), Math.floor(steps / SHORT));
     // What the second adds up must be what the first gave: a count of bools is no longer of bools.
     if (steps <= LONG || parts < 2 || op.dtype(n.dtype, n.attrs) !== n.dtype) return null;
     return split(op, x, axes, parts);
@@ -58,14 +58,24 @@ const makeRule = (fragments: number): Rule => ({
   bits: "split",
 });
 
+/**
+ * The extent of the i-th of some axes, as far as decisions see it. The outermost may be a batch, of which only the class
+ * counts, so that another batch of the class is no other program; longer ones are no batches.
+ */
+function seen(extent: number, i: number): number {
+  if (i > 0 || extent > LONG) return extent;
+  return extent >= 8 ? 8 : extent >= 4 ? 4 : Math.min(extent, 2);
+}
+
 /** Keeps axes whole, outer ones first, as long as they give too few parts; the axis after them is cut in two. */
 function split(op: ReduceDefinition, x: Node, axes: readonly number[], parts: number): Node | null {
   const kept: number[] = [];
   let found = 1;
-  for (const a of axes.slice(0, -1)) {
-    if (found >= parts || found * x.shape[a]! > parts * GENEROUS) break;
+  for (const [i, a] of axes.slice(0, -1).entries()) {
+    const extent = seen(x.shape[a]!, i);
+    if (found >= parts || found * extent > parts * GENEROUS) break;
     kept.push(a);
-    found *= x.shape[a]!;
+    found *= extent;
   }
   const cut = axes[kept.length]!;
   const extent = x.shape[cut]!;

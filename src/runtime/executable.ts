@@ -229,6 +229,8 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
       const buffer = this.#plan.buffers[number]!;
       if (isEmpty(buffer)) continue;
       const given = leaves[i]!;
+      // A cell that began with a host array has a buffer from its second version on: what was sent is needed no more.
+      if (isBuffer(given)) this.#forgetSent(i);
       this.#textures[number] = isBuffer(given) ? this.#given(given, buffer) : this.#upload(i, given, buffer);
     }
   }
@@ -263,6 +265,13 @@ export class GlExecutable implements Executable, Idle, BufferOwner {
     transfer.upload(texture, buffer.layout, buffer.dtype, array, padding[texture.bucket.format]);
     this.#sent[leaf] = { array, texture };
     return texture;
+  }
+
+  #forgetSent(leaf: number): void {
+    const sent = this.#sent[leaf];
+    if (sent == null) return;
+    this.#context.pool.release(sent.texture);
+    this.#sent[leaf] = null;
   }
 
   #bindSlots(): void {

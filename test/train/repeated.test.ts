@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { F, manualSeed, nn, optim, setDevice, tensor } from "texgrad";
-import { countingDevice, type CountingOptions, type Counts, type DeviceKind } from "texgrad/debug";
+import { countingDevice, type Counts, type DeviceKind } from "texgrad/debug";
 
 interface Training {
   readonly optimizer: optim.Adam;
@@ -13,8 +13,8 @@ interface Training {
   readonly step: (batch: number) => Counts;
 }
 
-function training(kind: DeviceKind, options: CountingOptions = {}): Training {
-  const device = countingDevice(kind, options);
+function training(kind: DeviceKind): Training {
+  const device = countingDevice(kind);
   setDevice(device);
   const net = new nn.Sequential(
     new nn.Conv2d(3, 6, 3, { padding: 1 }),
@@ -38,12 +38,6 @@ function training(kind: DeviceKind, options: CountingOptions = {}): Training {
   return { optimizer, step };
 }
 
-/**
- * Long sums are split by how many steps they have, batch included (passes/split-reductions.ts), and not by the batch's
- * class: that is the one thing by which batches of a class differ. What it costs today is counted below.
- */
-const unsplit: CountingOptions = { off: ["split"] };
-
 describe.each(["software", "gpu"] as const)("on %s", (kind) => {
   test("a step that is repeated makes no program and no texture, and reads nothing", () => {
     const { step } = training(kind);
@@ -60,7 +54,7 @@ describe.each(["software", "gpu"] as const)("on %s", (kind) => {
   });
 
   test("other batches of the class, and the first again", () => {
-    const { step } = training(kind, unsplit);
+    const { step } = training(kind);
     for (let i = 0; i < 2; i++) step(64);
     expect([50, 37, 8, 64, 100].map((batch) => step(batch).programs.made)).toEqual([0, 0, 0, 0, 0]);
     // Each size has its textures by now.
@@ -69,7 +63,7 @@ describe.each(["software", "gpu"] as const)("on %s", (kind) => {
   });
 
   test("each class of batch makes at most one set", () => {
-    const { step } = training(kind, unsplit);
+    const { step } = training(kind);
     for (const batch of [1, 2, 4, 8]) step(batch);
     expect([1, 2, 3, 4, 5, 6, 7, 8, 9, 1000].map((batch) => step(batch).programs.made)).toEqual(Array(10).fill(0));
   });
@@ -84,13 +78,4 @@ describe.each(["software", "gpu"] as const)("on %s", (kind) => {
       expect({ made: programs.made, plans: plans.length }).toEqual({ made: 0, plans: 1 });
     }
   });
-});
-
-test.each([
-  ["software", [0, 0, 5, 0, 8]],
-  ["gpu", [0, 0, 5, 0, 0]],
-] as const)("on %s, where sums are split, these batches of one class make so many programs", (kind, made) => {
-  const { step } = training(kind);
-  for (let i = 0; i < 2; i++) step(64);
-  expect([50, 37, 8, 64, 100].map((batch) => step(batch).programs.made)).toEqual(made);
 });
