@@ -101,7 +101,7 @@ async function serve(args: readonly string[]): Promise<number> {
     ...(values.page === undefined ? {} : { page: readFileSync(values.page, "utf8") }),
     ...(values.quiet === true ? {} : { log: (line) => console.log(line) }),
   };
-  // Loaded here: other commands must work without the optional package ws.
+  // Loaded here: other commands need no server.
   const { createServer, createToken } = await import("../src/distributed/server/index.ts");
   if (values.token !== undefined) {
     if (secret === undefined) throw new TexgradError("--token: takes a secret to sign with");

@@ -126,7 +126,7 @@ describe("control messages", () => {
         attempt: 0,
         samples: 1,
         loss: 0,
-        update: [{ rule: "r", flags: {}, settings: [], params: [[3, 3]] }],
+        update: [{ rule: "r", flags: {}, settings: [], initial: [], params: [[3, 3]] }],
       },
       /from below to/,
     ],

@@ -26,6 +26,8 @@ export function makeSandbox(tools: readonly string[], place: "inside" | "outside
     entryPoints: tools.map((name) => join(repository, "tools", `${name}.ts`)),
     outdir: join(folder, "dist/tools"),
     bundle: true,
+    // What is loaded when it is needed stays so.
+    splitting: true,
     platform: "node",
     format: "esm",
     packages: "external",
