@@ -63,7 +63,7 @@ function planOf(args: readonly string[]): Plan {
 
 async function launch(args: readonly string[]): Promise<number> {
   const { workers, restarts, port, folder, script, rest } = planOf(args);
-  // Loaded here: other commands must work without the optional package ws.
+  // Loaded here: other commands need no server.
   const { createServer } = await import("../src/distributed/server/index.ts");
   const server = await createServer({
     port,

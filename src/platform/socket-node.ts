@@ -1,6 +1,6 @@
 /**
- * WebSockets in Node, by the package `ws`, which is loaded when the first one is opened: it is an optional dependency,
- * and Node 20 has no WebSocket of its own.
+ * WebSockets in Node, by the package `ws`, which is loaded when the first one is opened: few programs open one, and
+ * Node 20 has none of its own.
  */
 import type * as Ws from "ws";
 import type { SocketEvents, SocketLink } from "./types.ts";

@@ -83,7 +83,7 @@ export interface SocketEvents {
   closed(reason: string, isRefusal: boolean): void;
 }
 
-/** Opens a WebSocket with these subprotocols. Never throws. In Node by the optional package `ws`. */
+/** Opens a WebSocket with these subprotocols. Never throws. In Node by the package `ws`. */
 export declare const openSocket: (url: string, protocols: readonly string[], events: SocketEvents) => SocketLink;
 
 /** The platform of the build that runs: the value is that of node.ts or browser.ts. */
