@@ -88,11 +88,19 @@ const standIn = {
     });
     on.onLoad({ filter: /\.ts$/ }, ({ path, pluginData }) => {
       const text = readFileSync(path, "utf8").replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href));
-      const added = path === join(root, "src/ir/node.ts") ? "export const forgetRoots = () => roots.clear();" : "";
-      return { contents: `${text}\n${added}`, loader: "ts", resolveDir: dirname(path), pluginData };
+      const contents = path === join(root, "src/ir/node.ts") ? withForgetRoots(text) : text;
+      return { contents, loader: "ts", resolveDir: dirname(path), pluginData };
     });
   },
 };
+
+/** Nodes that a fault has spoilt must not be met by the next: the table of those without inputs is made anew. */
+function withForgetRoots(text) {
+  const declared = "const roots = new InternTable();";
+  if (!text.includes(declared)) throw new Error(`src/ir/node.ts: no ${declared}`);
+  return `${text.replace(declared, declared.replace("const", "let"))}
+export const forgetRoots = () => void (roots = new InternTable());`;
+}
 
 async function makeBundle(files) {
   // Imports run in order, so what a file collects comes between its name and the next.

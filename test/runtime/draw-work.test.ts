@@ -26,7 +26,7 @@ const graphs: Readonly<Record<string, () => readonly Node[]>> = {
   "a matmul": () => [matmul(leaf([67, 130]), leaf([130, 45]))],
   "a convolution": () => [conv2d(leaf([3, 5, 13, 11]), leaf([7, 5, 3, 3]), undefined, { padding: [1, 1] })],
   "a softmax": () => [softmax(leaf([37, 29]), 1)],
-  "the sum of all": () => [sum(leaf([70, 31]), [0, 1])],
+  "the sum of all": () => [sum(leaf([70, 310]), [0, 1])],
   "elementwise work": () => {
     const [x, y] = [leaf([33, 130]), leaf([33, 130])];
     return [mul(x, y), relu(x)];
