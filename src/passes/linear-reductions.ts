@@ -43,10 +43,10 @@ export const linearRules: readonly Rule[] = [
       return without(b, axes) === mean(a, axes) ? expand(literal(0), n.shape) : null;
     },
     examples: () => {
-      // Whose mean is exact.
-      const x = reshape(cast(iota(12), "f32"), [3, 4]);
-      const centred = sub(x, unreduce(mean(x, [1]), [3, 4], [1]));
-      return [sum(centred, [1]), sum(mul(expand(literal(3), [3, 4]), centred), [1])];
+      // Whose means are exact.
+      const x = reshape(cast(iota(24), "f32"), [2, 3, 4]);
+      const centred = sub(x, unreduce(mean(x, [2]), [2, 3, 4], [2]));
+      return [sum(centred, [2]), sum(mul(expand(literal(3), [2, 3, 4]), centred), [2])];
     },
     bits: "linear",
   },
