@@ -369,9 +369,13 @@ function domain(op: MapDefinition, operand: number): { low: number; high: number
   const s = op.samples[operand]!;
   const values = "from" in s ? [s.from, s.to] : s.values.filter(Number.isFinite);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const nearest = "from" in s ? (s.from > 0 ? s.from : 0) : Math.min(...values.map(Math.abs));
+  const least = "from" in s ? (s.from > 0 ? s.from : 0) : Math.min(...values.map(Math.abs));
+  const nearest = poles.has(op.name) ? Math.max(least, 0.5) : least;
   return { low: Math.max(low, -8), high: Math.min(high, 8), nearest: nearest < 0.05 ? (low > 0 ? 0.05 : 0) : nearest };
 }
+
+/** Their gradient is NaN at 0, where compilers that fold x - x give 0. */
+const poles: ReadonlySet<string> = new Set(["atan2"]);
 
 const unbounded: ReadonlySet<string> = new Set(
   "add sub neg abs sign floor ceil round relu maximum minimum eq ne lt le gt ge where cast detach tanh sigmoid".split(
