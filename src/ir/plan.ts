@@ -62,7 +62,7 @@ export type NodeFate =
         | "view"
         | "trivial"
         | "refetched at most four times"
-        | "one target"
+        | "recomputed for want of a second target"
         | "expanding"
         | "phase"
         | "leaf";

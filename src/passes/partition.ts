@@ -229,7 +229,8 @@ function partitioned(
     if (once && beside.has(n)) return { inline: "epilogue" };
     const refetch = Math.max(...asked.map(evaluations)) / Math.max(size, 1);
     const isCheap = refetch <= MAX_REFETCH && loadsBelow(n) <= 2;
-    if (limits.targets === 1 && above.has(n) && loadsBelow(n) <= 3) return { inline: "one target" };
+    if (limits.targets === 1 && above.has(n) && loadsBelow(n) <= 3)
+      return { inline: "recomputed for want of a second target" };
     if (sitting.has(n) && !(beside.has(n) && isCheap)) return { store: "epilogue" };
     if (paths > MAX_PATHS) return { store: "paths" };
     if (n.op.kind === "map" && (n.op.trivial === true || scalesByNumber(n) || isMask(n))) return { inline: "trivial" };
